@@ -1,0 +1,132 @@
+"""The HTTP API: ``create_app`` gives a FastAPI over a dispatcher. It knows nothing of Ray."""
+
+import uuid
+
+from fastapi import APIRouter, FastAPI, HTTPException, Response
+
+from app import __version__
+from app.dispatcher import Dispatcher
+from app.errors import DrainingError
+from app.job import Execution, Job, Timing
+from app.problems import add_problem_handlers, problem_docs
+from app.requests import JsonRoute
+from app.schemas import (
+    CompareRequest,
+    CompareResponse,
+    Health,
+    JobRequest,
+    JobResponse,
+    PoolResponse,
+    Problem,
+    bounded_requests,
+)
+from app.settings import Settings
+from app.status import ReadPool
+
+DESCRIPTION = """Fibonacci jobs, computed in parallel on a Ray cluster: a CPU-bound service on Ray Serve.
+
+Post a job; the answer says the sizes of its sequences and where the time went. Fields are only ever added: ignore
+those that you do not know. Every error is `application/problem+json` (RFC 9457)."""
+
+RETRY_SOON = {"Retry-After": "1"}
+JOB_ERRORS = (400, 413, 415, 422, 429, 500, 503, 504)
+
+
+def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool) -> FastAPI:
+    """The API over one dispatcher; ``read_pool`` asks the whole service."""
+    app = FastAPI(
+        title="Fibonacci service",
+        version=__version__,
+        description=DESCRIPTION,
+        responses={500: problem_docs(500)[500] | {"model": Problem}},
+        redoc_url=None,
+    )
+    add_problem_handlers(app)
+    app.include_router(_job_routes(dispatcher, settings))
+    app.include_router(_status_routes(dispatcher, read_pool))
+    return app
+
+
+def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
+    router = APIRouter(route_class=JsonRoute, tags=["jobs"])
+    BoundedJobRequest, BoundedCompareRequest = bounded_requests(settings)  # noqa: N806 (classes)
+
+    def new_job(body: CompareRequest, execution: Execution) -> Job:
+        num_sequences = body.num_sequences or max(1, dispatcher.num_workers)
+        return Job(uuid.uuid4().hex, body.sequence_size, num_sequences, execution)
+
+    @router.post(
+        "/fibonacci",
+        summary="Run a job",
+        operation_id="run_job",
+        response_model=JobResponse,
+        responses=problem_docs(*JOB_ERRORS),
+    )
+    async def run_job(body: BoundedJobRequest) -> Response:  # type: ignore[valid-type]
+        """Generates the sequences, checks every term, and says where the time went."""
+        request: JobRequest = body
+        job = new_job(request, request.execution)
+        (result,) = await dispatcher.run(job, timeout_seconds=request.timeout_seconds)
+        return _json(JobResponse.of(result), result.timing)
+
+    @router.post(
+        "/fibonacci/compare",
+        summary="Run a job locally, then distributed, and compare",
+        operation_id="compare",
+        response_model=CompareResponse,
+        responses=problem_docs(*JOB_ERRORS),
+    )
+    async def compare(body: BoundedCompareRequest) -> Response:  # type: ignore[valid-type]
+        """Both runs are really made, one after the other, under one deadline and one admission."""
+        request: CompareRequest = body
+        jobs = [new_job(request, how) for how in (Execution.LOCAL, Execution.DISTRIBUTED)]
+        local, distributed = await dispatcher.run(*jobs, timeout_seconds=request.timeout_seconds)
+        answer = CompareResponse.of(local, distributed, max(1, dispatcher.num_workers))
+        return _json(answer, local.timing, distributed.timing)
+
+    return router
+
+
+def _status_routes(dispatcher: Dispatcher, read_pool: ReadPool) -> APIRouter:
+    router = APIRouter(tags=["status"])
+
+    @router.get("/pool", summary="The workers and the queue", operation_id="read_pool")
+    async def pool() -> PoolResponse:
+        """Of the whole service, whichever ingress replica answers; at most a second old."""
+        return PoolResponse.of(await read_pool())
+
+    @router.get("/livez", summary="Does the process answer?", operation_id="livez")
+    async def livez() -> Health:
+        return Health(status="ok", checked="this process answers")
+
+    @router.get(
+        "/readyz",
+        summary="Can jobs be computed?",
+        operation_id="readyz",
+        responses=problem_docs(503),
+    )
+    async def readyz() -> Health:
+        """200 while at least one worker is alive and has answered, and new jobs are taken."""
+        if dispatcher.draining:
+            raise DrainingError
+        workers = (await read_pool()).workers
+        replied = sum(worker.replied for worker in workers)
+        if not replied:
+            raise HTTPException(503, f"None of {len(workers)} workers replied.", RETRY_SOON)
+        return Health(status="ok", checked=f"{replied} of {len(workers)} workers replied")
+
+    return router
+
+
+def _json(model: JobResponse | CompareResponse, *timings: Timing) -> Response:
+    """The model as JSON, with the timings' sums in Server-Timing (milliseconds)."""
+    queue = sum(timing.queued_seconds for timing in timings)
+    compute = sum(timing.compute_seconds for timing in timings)
+    total = sum(timing.total_seconds for timing in timings)
+    parts = (("queue", queue), ("compute", compute), ("total", total))
+    server_timing = ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in parts)
+    return Response(
+        model.model_dump_json(),
+        media_type="application/json",
+        headers={"Server-Timing": server_timing},
+    )

@@ -1,0 +1,339 @@
+"""Decides whose work goes to the pool next and how much of it: the fair queue in front of the workers.
+
+Plain asyncio over ``RunBatch``; it does not know who runs a batch. Every rule below holds for one
+dispatcher; several ingress replicas have one each, and workers take turns among their batches.
+"""
+
+import asyncio
+import contextvars
+import itertools
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from app.cost import CostModel, work_of_segments
+from app.errors import (
+    ComputationError,
+    DeadlineError,
+    DrainingError,
+    JobError,
+    NoWorkerError,
+    QueueFullError,
+    TooCostlyError,
+    WorkerLostError,
+)
+from app.fair_queue import JobQueue
+from app.job import Batch, BatchResult, Job, JobResult, RunBatch
+from app.line import Line
+from app.pool import MAX_IN_FLIGHT, MAX_IN_FLIGHT_EXPRESS, Pool, Worker
+from app.progress import Piece, Progress
+from app.settings import Settings
+
+MAX_ATTEMPTS = 3
+"""Workers a batch may lose before its job fails: a poison job must not walk through the pool."""
+MAX_FAILED_CHECKS = 2
+SUSPENSION_SECONDS = 1.0
+"""How long a worker that lost a batch gets no other, unless Serve says before that it is gone."""
+GUIDED_FACTOR = 2
+"""k of guided self-scheduling (Polychronopoulos and Kuck, 1987): a batch is 1/(k * workers) of what is left."""
+
+logger = logging.getLogger(__name__)
+
+
+class Flight:
+    """A batch on a worker."""
+
+    __slots__ = ("batch", "pieces", "seconds", "task", "worker")
+
+    def __init__(
+        self, worker: Worker, pieces: list[Piece], batch: Batch, task: asyncio.Task[BatchResult]
+    ) -> None:
+        self.worker = worker
+        self.pieces = pieces
+        self.batch = batch
+        self.task = task
+        self.seconds = sum(piece.seconds for piece in pieces)
+
+
+class Dispatcher:
+    """Runs jobs on the workers named by ``set_workers``; call it from one event loop only."""
+
+    def __init__(
+        self,
+        run_batch: RunBatch,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        cost: CostModel | None = None,
+    ) -> None:
+        self._run_batch = run_batch
+        self._settings = settings or Settings()
+        self._clock = clock
+        self.cost = cost or CostModel()
+        self._pool = Pool()
+        self._queue = JobQueue()
+        self._retries: deque[Piece] = deque()
+        self._live: dict[int, Progress] = {}
+        self._flights: set[Flight] = set()
+        self._numbers = itertools.count()
+        self._backlog_seconds = 0.0
+        self._without_worker_since: float | None = clock()
+        self._without_worker_timer: asyncio.TimerHandle | None = None
+        self.draining = False
+
+    # What there is to see
+
+    @property
+    def num_workers(self) -> int:
+        """Workers in the pool."""
+        return len(self._pool)
+
+    @property
+    def num_queued_jobs(self) -> int:
+        """Jobs with terms that no worker has been given yet."""
+        return len(self._queue)
+
+    @property
+    def num_unfinished_jobs(self) -> int:
+        """Jobs admitted and not yet answered."""
+        return len(self._live)
+
+    @property
+    def drain_seconds(self) -> float:
+        """Predicted seconds until everything admitted is computed, by the workers there are."""
+        return self._backlog_seconds / max(1, len(self._pool))
+
+    # Workers
+
+    def set_workers(self, worker_ids: Iterable[str]) -> None:
+        """Say which workers there are now; a new one is used at once."""
+        self._pool.set_members(worker_ids)
+        self._watch_for_workers()
+        self._pump()
+
+    def _watch_for_workers(self) -> None:
+        if self._pool.any_usable:
+            self._without_worker_since = None
+            if self._without_worker_timer is not None:
+                self._without_worker_timer.cancel()
+                self._without_worker_timer = None
+            return
+        if self._without_worker_since is None:
+            self._without_worker_since = self._clock()
+        if self._without_worker_timer is None:
+            waited = self._clock() - self._without_worker_since
+            self._without_worker_timer = asyncio.get_running_loop().call_later(
+                max(0.0, self._settings.worker_wait_seconds - waited), self._give_up_waiting
+            )
+
+    def _give_up_waiting(self) -> None:
+        self._without_worker_timer = None
+        for progress in list(self._live.values()):
+            _fail(progress, NoWorkerError(self._settings.worker_wait_seconds))
+
+    # Jobs
+
+    async def run(self, *jobs: Job, timeout_seconds: float | None = None) -> list[JobResult]:
+        """Run the jobs one after another, under one admission and one deadline.
+
+        Cancelling it takes the jobs out of the queue and stops their batches on the workers.
+
+        Raises ``TooCostlyError``, ``QueueFullError`` or ``DrainingError`` before anything is computed; later
+        ``NoWorkerError``, ``DeadlineError`` or ``ComputationError``.
+        """
+        timeout_seconds = timeout_seconds or self._settings.max_timeout_seconds
+        admitted = self._admit(jobs)
+        results = []
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                for progress in admitted:
+                    progress.accepted_at = self._clock()
+                    self._queue.add(progress.job.caller, progress.number)
+                    self._pump()
+                    results.append(await progress.finished)
+        except TimeoutError:
+            raise DeadlineError(timeout_seconds) from None
+        finally:
+            for progress in admitted:
+                self._forget(progress)
+        return results
+
+    def _admit(self, jobs: Iterable[Job]) -> list[Progress]:
+        if self.draining:
+            raise DrainingError
+        settings, now = self._settings, self._clock()
+        self._watch_for_workers()
+        since = self._without_worker_since
+        if since is not None and now - since >= settings.worker_wait_seconds:
+            raise NoWorkerError(settings.worker_wait_seconds)
+        admitted = [Progress(next(self._numbers), job, Line(job, self.cost), now) for job in jobs]
+        seconds = sum(progress.predicted_seconds for progress in admitted)
+        if seconds > settings.max_compute_seconds:
+            raise TooCostlyError(seconds, settings.max_compute_seconds)
+        wait_seconds = self._seconds_ahead_of(seconds) / max(1, len(self._pool))
+        if wait_seconds > settings.max_queued_seconds:
+            excess = wait_seconds - settings.max_queued_seconds
+            raise QueueFullError(wait_seconds, max(1, math.ceil(excess)))
+        if len(self._live) >= settings.max_queued_jobs:
+            raise QueueFullError(wait_seconds, max(1, math.ceil(wait_seconds)))
+        for progress in admitted:
+            self._live[progress.number] = progress
+        self._backlog_seconds += seconds
+        return admitted
+
+    def _seconds_ahead_of(self, seconds: float) -> float:
+        """Predicted core-seconds that the fair queue does before a newcomer of ``seconds`` is finished.
+
+        A fair queue lets no job do more than the newcomer while both are there, so each counts with
+        at most ``seconds``: behind one job of ten minutes, a millisecond waits for a millisecond.
+        """
+        limit = self._settings.max_queued_seconds * max(1, len(self._pool))
+        if self._backlog_seconds <= limit:
+            return self._backlog_seconds  # the sum below is no more than this
+        return sum(min(progress.unfinished_seconds, seconds) for progress in self._live.values())
+
+    def _forget(self, progress: Progress) -> None:
+        """The job is over, however it ended: leave the queue, stop what only it was waiting for."""
+        if self._live.pop(progress.number, None) is None:
+            return
+        self._settle(progress, progress.unfinished_seconds)
+        self._queue.remove(progress.job.caller, progress.number)
+        if not progress.succeeded:
+            progress.finished.cancel()
+            for flight in self._flights:
+                if not any(piece.progress.alive for piece in flight.pieces):
+                    flight.task.cancel()
+
+    def _settle(self, progress: Progress, seconds: float) -> None:
+        seconds = min(seconds, progress.unfinished_seconds)
+        progress.unfinished_seconds -= seconds
+        self._backlog_seconds = max(0.0, self._backlog_seconds - seconds) if self._live else 0.0
+
+    # Dispatching
+
+    def _pump(self) -> None:
+        """Send batches while there is work and a worker with room; what was lost goes first."""
+        while self._retries:
+            piece = self._retries[0]
+            if piece.progress.alive:
+                worker = self._pool.for_retry(piece.shunned_worker_id)
+                if worker is None:
+                    break
+                self._send(worker, [piece])
+            self._retries.popleft()
+        while (progress := self._next()) is not None:
+            worker = self._pool.with_room(MAX_IN_FLIGHT)
+            if worker is None:
+                if progress.line.remaining_seconds > self._settings.batch_floor_seconds:
+                    return
+                worker = self._pool.with_room(MAX_IN_FLIGHT_EXPRESS)
+                if worker is None:
+                    return
+            self._send(worker, self._next_pieces(progress))
+
+    def _next(self) -> Progress | None:
+        number = self._queue.peek()
+        return None if number is None else self._live[number]
+
+    def _next_pieces(self, progress: Progress) -> list[Piece]:
+        """The next stretch of the job that is furthest behind; small jobs that wait behind it ride along."""
+        pieces = [self._cut(progress, self._target_seconds(progress.line))]
+        floor = self._settings.batch_floor_seconds
+        seconds = pieces[0].seconds
+        while seconds < floor and (rider := self._next()) is not None:
+            rest = rider.line.remaining_seconds
+            if seconds + rest > floor:
+                break
+            pieces.append(self._cut(rider, rest))
+            seconds += pieces[-1].seconds
+        return pieces
+
+    def _target_seconds(self, line: Line) -> float:
+        """Guided self-scheduling between a floor and a ceiling; both grow with what the ingress can dispatch."""
+        settings, num_workers = self._settings, max(1, len(self._pool))
+        dispatch_seconds = num_workers * settings.dispatch_cpu_seconds
+        floor = line.floor_seconds(max(settings.batch_floor_seconds, dispatch_seconds))
+        ceiling = max(settings.batch_ceiling_seconds, 2 * dispatch_seconds, floor)
+        return min(max(line.remaining_seconds / (GUIDED_FACTOR * num_workers), floor), ceiling)
+
+    def _cut(self, progress: Progress, seconds: float) -> Piece:
+        line, job = progress.line, progress.job
+        sequence = line.sequence
+        segments = line.cut(seconds)
+        predicted = self.cost.seconds(work_of_segments(segments))
+        self._queue.serve(job.caller, progress.number, predicted)
+        if line.exhausted:
+            self._queue.remove(job.caller, progress.number)
+        return Piece(progress, segments, sequence, predicted)
+
+    def _send(self, worker: Worker, pieces: list[Piece]) -> None:
+        batch = Batch(tuple(segment for piece in pieces for segment in piece.segments))
+        # In an empty context: a batch belongs to nobody's request, or Serve would cancel it together
+        # with the request that happened to send it, under the other jobs that ride in it.
+        task = asyncio.get_running_loop().create_task(
+            self._run_batch(worker.worker_id, batch), context=contextvars.Context()
+        )
+        flight = Flight(worker, pieces, batch, task)
+        self._flights.add(flight)
+        self._pool.occupy(worker, flight.seconds)
+        now = self._clock()
+        for piece in pieces:
+            piece.progress.dispatched(piece, worker.worker_id, now)
+        task.add_done_callback(lambda _: self._landed(flight))
+
+    def _landed(self, flight: Flight) -> None:
+        """A batch is over: it came back, was lost, or was cancelled (perhaps before it was sent)."""
+        self._flights.discard(flight)
+        self._pool.release(flight.worker, flight.seconds)
+        if not flight.task.cancelled():
+            error = flight.task.exception()
+            if error is None:
+                self._returned(flight, flight.task.result())
+            else:
+                if isinstance(error, WorkerLostError):
+                    self._suspend(flight.worker)
+                else:
+                    logger.error("a batch failed on %s", flight.worker.worker_id, exc_info=error)
+                self._retry(flight)
+        self._pump()
+
+    def _returned(self, flight: Flight, result: BatchResult) -> None:
+        now = self._clock()
+        compute_seconds = sum(done.compute_seconds for done in result.segments)
+        self.cost.observe(work_of_segments(flight.batch.segments), compute_seconds)
+        results = iter(result.segments)
+        for piece in flight.pieces:
+            progress = piece.progress
+            mine = list(itertools.islice(results, len(piece.segments)))
+            if not progress.alive:
+                continue
+            self._settle(progress, piece.seconds)
+            for wrong in progress.returned(piece, result, mine, now):
+                logger.error("a segment failed its check on worker %s", result.worker_id)
+                if wrong.failed_checks >= MAX_FAILED_CHECKS:
+                    _fail(progress, ComputationError("a segment failed its check twice"))
+                self._retries.append(wrong)
+
+    def _retry(self, flight: Flight) -> None:
+        """Send the pieces of a lost batch again, each alone: a poison job fails alone."""
+        for piece in flight.pieces:
+            piece.shunned_worker_id = flight.worker.worker_id
+            if piece.attempts >= MAX_ATTEMPTS:
+                _fail(piece.progress, ComputationError(f"lost {MAX_ATTEMPTS} workers"))
+            self._retries.append(piece)
+
+    def _suspend(self, worker: Worker) -> None:
+        self._pool.suspend(worker)
+        self._watch_for_workers()
+        asyncio.get_running_loop().call_later(SUSPENSION_SECONDS, self._resume, worker)
+
+    def _resume(self, worker: Worker) -> None:
+        self._pool.resume(worker)
+        self._watch_for_workers()
+        self._pump()
+
+
+def _fail(progress: Progress, error: JobError) -> None:
+    if progress.alive:
+        progress.finished.set_exception(error)

@@ -1,0 +1,70 @@
+"""The errors a job can end in. What each becomes over HTTP is said once, in ``app.problems``.
+
+* JobError
+  + Refused             nothing was computed
+    - TooCostlyError      422: it alone exceeds the limit
+    - QueueFullError      429: what stands ahead of it takes too long
+    - DrainingError       503: the service is shutting down
+  + NoWorkerError       503: no worker for too long
+  + DeadlineError       504: the job's own time is over
+  + ComputationError    500: it failed on several workers
+* WorkerLostError       never leaves the dispatcher: a worker died or left with a batch
+"""
+
+
+class JobError(Exception):
+    """A job that ends without a result."""
+
+
+class Refused(JobError):
+    """Not admitted: nothing was computed."""
+
+
+class TooCostlyError(Refused):
+    """The job alone is predicted to exceed the limit, in core-seconds."""
+
+    def __init__(self, predicted_compute_seconds: float, max_compute_seconds: float) -> None:
+        super().__init__(predicted_compute_seconds, max_compute_seconds)
+        self.predicted_compute_seconds = predicted_compute_seconds
+        self.max_compute_seconds = max_compute_seconds
+
+
+class QueueFullError(Refused):
+    """What the fair queue puts ahead of the job would take longer than the limit."""
+
+    def __init__(self, predicted_wait_seconds: float, retry_after_seconds: int) -> None:
+        super().__init__(predicted_wait_seconds, retry_after_seconds)
+        self.predicted_wait_seconds = predicted_wait_seconds
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DrainingError(Refused):
+    """The service is shutting down and takes no new jobs."""
+
+
+class NoWorkerError(JobError):
+    """No worker was alive for this many seconds."""
+
+    def __init__(self, waited_seconds: float) -> None:
+        super().__init__(waited_seconds)
+        self.waited_seconds = waited_seconds
+
+
+class DeadlineError(JobError):
+    """The job was not finished within its own ``timeout_seconds``."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        super().__init__(timeout_seconds)
+        self.timeout_seconds = timeout_seconds
+
+
+class ComputationError(JobError):
+    """A part of the job failed its check twice, or lost every worker it was given to."""
+
+
+class WorkerLostError(Exception):
+    """The worker died, left or cannot be reached; what it was computing is gone."""
+
+    def __init__(self, worker_id: str) -> None:
+        super().__init__(worker_id)
+        self.worker_id = worker_id

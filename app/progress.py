@@ -1,0 +1,146 @@
+"""What has come back of one job so far, and its result in the end."""
+
+import asyncio
+from collections.abc import Sequence
+
+from app.fibonacci import LastTerm
+from app.job import BatchRecord, BatchResult, Job, JobResult, Segment, SegmentResult, Timing
+from app.line import Line
+
+MAX_BATCH_RECORDS = 1_000
+
+
+class Piece:
+    """One job's part of a batch. It keeps its identity when it has to be sent again."""
+
+    __slots__ = (
+        "attempts", "dispatched_at", "failed_checks", "first_sequence", "progress", "record",
+        "seconds", "segments", "shunned_worker_id",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        progress: "Progress",
+        segments: tuple[Segment, ...],
+        first_sequence: int,
+        seconds: float,
+    ) -> None:
+        self.progress = progress
+        self.segments = segments
+        self.first_sequence = first_sequence
+        self.seconds = seconds
+        self.attempts = 0
+        self.failed_checks = 0
+        self.dispatched_at = 0.0
+        self.record: BatchRecord | None = None
+        self.shunned_worker_id: str | None = None
+        """The worker that lost it or got it wrong: it goes to another if there is one."""
+
+    def again(self, segment: Segment, sequence: int, wrong_worker_id: str) -> "Piece":
+        """One segment of this piece, which failed its check, as a piece of its own."""
+        piece = Piece(self.progress, (segment,), sequence, 0.0)
+        piece.attempts = self.attempts
+        piece.failed_checks = self.failed_checks + 1
+        piece.shunned_worker_id = wrong_worker_id
+        return piece
+
+
+class Progress:
+    """A live job: its line of terms not yet handed out, and the tally of what came back."""
+
+    def __init__(self, number: int, job: Job, line: Line, now: float) -> None:
+        self.number = number
+        self.job = job
+        self.line = line
+        self.accepted_at = now
+        self.predicted_seconds = self.unfinished_seconds = line.remaining_seconds
+        self.finished: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
+        self._first_dispatched_at: float | None = None
+        self._sizes = [0] * job.num_sequences
+        self._missing_terms = job.sequence_size * job.num_sequences
+        self._missing_sequences = job.num_sequences  # what counts when they are all empty
+        self._last_term: LastTerm | None = None
+        self._num_segments = 0
+        self._num_recomputed = 0
+        self._num_batches = 0
+        self._compute_seconds = 0.0
+        self._workers: set[str] = set()
+        self._records: list[BatchRecord] = []
+
+    @property
+    def alive(self) -> bool:
+        """Whether somebody still waits for the result."""
+        return not self.finished.done()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the result is there."""
+        finished = self.finished
+        return finished.done() and not finished.cancelled() and finished.exception() is None
+
+    def dispatched(self, piece: Piece, worker_id: str, now: float) -> None:
+        """Note that a piece of this job goes to a worker, for the first time or again."""
+        if self._first_dispatched_at is None:
+            self._first_dispatched_at = now
+        piece.attempts += 1
+        piece.dispatched_at = now
+        if piece.record is None:
+            piece.record = BatchRecord(worker_id, "", 0, 0, 0.0, 0.0, 0.0, 0.0)
+            self._num_batches += 1
+            if len(self._records) < MAX_BATCH_RECORDS:
+                self._records.append(piece.record)
+
+    def returned(
+        self, piece: Piece, result: BatchResult, results: Sequence[SegmentResult], now: float
+    ) -> list[Piece]:
+        """Count what a worker did; returns what failed its check, as pieces to compute again."""
+        sequence = piece.first_sequence
+        num_terms = 0
+        wrong: list[Piece] = []
+        for segment, done in zip(piece.segments, results, strict=True):
+            expected = (segment.stop - segment.start) * segment.count
+            if done.verified and (done.num_terms, done.count) == (expected, segment.count):
+                num_terms += done.num_terms
+                self._count(segment, done, sequence)
+            else:
+                self._num_recomputed += segment.count
+                wrong.append(piece.again(segment, sequence, result.worker_id))
+            sequence += segment.count if segment.stop == self.job.sequence_size else 0
+        compute_seconds = sum(done.compute_seconds for done in results)
+        self._compute_seconds += compute_seconds
+        self._workers.add(result.worker_id)
+        if (record := piece.record) is not None:
+            record.worker_id, record.node_id = result.worker_id, result.node_id
+            record.num_terms, record.attempts = num_terms, piece.attempts
+            record.dispatched_at_seconds = piece.dispatched_at - self.accepted_at
+            record.returned_at_seconds = now - self.accepted_at
+            record.worker_queued_seconds = result.queued_seconds
+            record.compute_seconds = compute_seconds
+        if self._missing_terms == 0 and self._missing_sequences == 0 and self.alive:
+            self.finished.set_result(self._result(now))
+        return wrong
+
+    def _count(self, segment: Segment, done: SegmentResult, sequence: int) -> None:
+        self._num_segments += done.count
+        self._missing_terms -= done.num_terms
+        for i in range(sequence, sequence + done.count):
+            self._sizes[i] += done.num_terms // done.count
+        if segment.stop == self.job.sequence_size:
+            self._missing_sequences -= done.count
+        self._last_term = done.last_term or self._last_term
+
+    def _result(self, now: float) -> JobResult:
+        total_seconds = now - self.accepted_at
+        first_dispatched_at = self._first_dispatched_at or now
+        timing = Timing(
+            total_seconds=total_seconds,
+            queued_seconds=first_dispatched_at - self.accepted_at,
+            compute_seconds=self._compute_seconds,
+            num_workers=len(self._workers),
+            num_batches=self._num_batches,
+            predicted_compute_seconds=self.predicted_seconds,
+        )
+        return JobResult(
+            self.job, self._sizes, self._last_term, self._num_segments, self._num_recomputed,
+            timing, self._records,
+        )  # fmt: skip

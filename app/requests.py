@@ -1,0 +1,70 @@
+"""Reading a request's body: small, JSON, and nothing that JSON does not have."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+class JsonRequest(Request):
+    """A request whose body is JSON (RFC 8259), at most ``MAX_BODY_BYTES`` long."""
+
+    async def body(self) -> bytes:
+        """The whole body; HTTPException 413 as soon as it is known to be too long."""
+        if not hasattr(self, "_body"):
+            declared = self.headers.get("content-length", "0")
+            if declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
+                raise HTTPException(413, f"The body may have {MAX_BODY_BYTES} bytes.")
+            chunks = bytearray()
+            async for chunk in self.stream():
+                chunks += chunk
+                if len(chunks) > MAX_BODY_BYTES:
+                    raise HTTPException(413, f"The body may have {MAX_BODY_BYTES} bytes.")
+            self._body = bytes(chunks)
+        return self._body
+
+    async def json(self) -> Any:
+        """The parsed body; HTTPException 400 if it is not JSON."""
+        try:
+            return json.loads(
+                await self.body(),
+                parse_constant=_refuse_constant,
+                object_pairs_hook=_refuse_duplicates,
+            )
+        except (ValueError, RecursionError) as error:
+            raise HTTPException(400, f"The body is not JSON: {error}.") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return members
+
+
+class JsonRoute(APIRoute):
+    """A route that takes ``application/json`` and nothing else."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_json(request: Request) -> Response:
+            content_type = request.headers.get("content-type", "").partition(";")[0]
+            if content_type.strip().lower() != "application/json":
+                raise HTTPException(415, "The body must be application/json.")
+            if request.headers.get("content-encoding", "identity").lower() != "identity":
+                raise HTTPException(415, "The body must not be encoded.")
+            json_request = JsonRequest(request.scope, request.receive)
+            if not await json_request.body():
+                raise HTTPException(400, "The body is empty; {} asks for the defaults.")
+            return await handle(json_request)
+
+        return handle_json

@@ -1,0 +1,46 @@
+"""Every setting of the service: its default, bounds, unit and meaning."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """The ``args`` of ``serve_config.yaml``; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_sequence_size: int = Field(
+        10_000_000, ge=1, le=100_000_000, description="Most terms a sequence may have."
+    )
+    max_num_sequences: int = Field(
+        10_000, ge=1, le=1_000_000, description="Most sequences a job may have."
+    )
+    max_timeout_seconds: float = Field(
+        300.0, gt=0, le=86_400, description="Longest deadline a job may ask for, and the default."
+    )
+    max_compute_seconds: float = Field(
+        600.0, gt=0, description="Costliest job admitted, in predicted core-seconds (else 422)."
+    )
+    max_queued_seconds: float = Field(
+        60.0, gt=0, description="Longest predicted drain of what stands ahead of a job (else 429)."
+    )
+    max_queued_jobs: int = Field(
+        10_000, ge=1, le=1_000_000, description="Most unfinished jobs an ingress holds (else 429)."
+    )
+    worker_wait_seconds: float = Field(
+        30.0, ge=0, description="How long jobs wait while no worker is alive (then 503)."
+    )
+    batch_floor_seconds: float = Field(
+        0.010, gt=0, le=10, description="Least predicted compute seconds a batch is cut to."
+    )
+    batch_ceiling_seconds: float = Field(
+        0.200, gt=0, le=60, description="Most predicted compute seconds a batch is cut to."
+    )
+    dispatch_cpu_seconds: float = Field(
+        0.0015,
+        ge=0,
+        le=1,
+        description="CPU seconds it takes an ingress to dispatch one batch: on a large pool batches grow with it.",
+    )
+    pool_reply_seconds: float = Field(
+        0.5, gt=0, le=10, description="How long GET /pool and GET /readyz wait for a worker's reply."
+    )

@@ -1,0 +1,37 @@
+"""What the pool and the queue look like from outside: plain data that crosses processes."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A worker's own account of itself; ``node_id`` is None and ``replied`` false if it gave none in time."""
+
+    worker_id: str
+    node_id: str | None = None
+    busy: bool = False
+    completed_batches: int = 0
+    compute_seconds: float = 0.0
+    replied: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """One ingress replica's queue."""
+
+    queued_jobs: int
+    unfinished_jobs: int
+    drain_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """Every worker, and the queue of every ingress replica that replied."""
+
+    workers: tuple[WorkerStatus, ...]
+    queues: tuple[QueueStatus, ...]
+
+
+ReadPool = Callable[[], Awaitable[PoolStatus]]
+"""Asks the workers and the ingress replicas, bounded in time; never fails because one is dead."""

@@ -1,0 +1,39 @@
+"""``build``: the import path of ``serve_config.yaml``."""
+
+from ray import serve
+from ray.serve import Application
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
+
+from app.settings import Settings
+from deployments.ingress import FibonacciIngress
+from deployments.router import WorkerRouter
+from deployments.scaling import ClusterCpuPolicy
+from deployments.worker import FibonacciWorker
+
+MAX_WORKERS = 10_000
+UNLIMITED = 100_000
+"""The dispatcher bounds what is in flight and in the queue, with better answers than Serve's; so Serve need not."""
+
+
+def build(settings: Settings) -> Application:
+    """The application: an ingress over a pool of workers that fits the cluster's CPUs."""
+    workers = serve.deployment(
+        FibonacciWorker,
+        ray_actor_options={"num_cpus": 1},
+        max_ongoing_requests=UNLIMITED,
+        request_router_config=RequestRouterConfig(request_router_class=WorkerRouter),
+        autoscaling_config=AutoscalingConfig(
+            min_replicas=1,
+            max_replicas=MAX_WORKERS,
+            upscale_delay_s=0,
+            downscale_delay_s=0,
+            policy=AutoscalingPolicy(policy_function=ClusterCpuPolicy),
+        ),
+    ).bind()
+    ingress = serve.deployment(
+        FibonacciIngress,
+        # No CPU is reserved for it: on two cores a reserved one would halve the pool.
+        ray_actor_options={"num_cpus": 0},
+        max_ongoing_requests=UNLIMITED,
+    )
+    return ingress.bind(settings, workers)

@@ -1,0 +1,83 @@
+"""FibonacciIngress: the HTTP API and the dispatcher, over the workers' handle."""
+
+import asyncio
+import contextvars
+import os
+import time
+
+import ray
+from fastapi import FastAPI
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from app.api import create_app
+from app.dispatcher import Dispatcher
+from app.job import Batch, BatchResult
+from app.settings import Settings
+from app.status import PoolStatus, QueueStatus
+from deployments import reaper
+from deployments.workers import Workers
+
+POOL_AGE_SECONDS = 0.5
+"""How long an answer about the pool is given again."""
+
+
+@serve.ingress()
+class FibonacciIngress:
+    """Serve calls ``__serve_build_asgi_app__`` in the replica, so ``app`` needs no Ray and nothing is pickled."""
+
+    async def __init__(self, settings: Settings, workers: DeploymentHandle) -> None:
+        self._settings = settings
+        self._dispatcher = Dispatcher(self._run_batch, settings)
+        self._workers = Workers(workers, self._dispatcher.set_workers)
+        reaper.watch(ray.get_runtime_context().get_node_id(), os.getppid())
+        context = serve.get_replica_context()
+        self._ingresses = serve.get_deployment_handle(context.deployment, context.app_name)
+        self._pool: asyncio.Task[PoolStatus] | None = None
+        self._pool_asked_at = 0.0
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """The late-bound application."""
+        return create_app(self._dispatcher, self._settings, self._read_pool)
+
+    async def queue_status(self) -> QueueStatus:
+        """This replica's queue."""
+        dispatcher = self._dispatcher
+        return QueueStatus(
+            dispatcher.num_queued_jobs, dispatcher.num_unfinished_jobs, dispatcher.drain_seconds
+        )
+
+    async def drain(self) -> int:
+        """Take no new jobs from now on; how many are unfinished."""
+        self._dispatcher.draining = True
+        return self._dispatcher.num_unfinished_jobs
+
+    async def _run_batch(self, worker_id: str, batch: Batch) -> BatchResult:
+        return await self._workers.run(worker_id, batch)
+
+    async def _read_pool(self) -> PoolStatus:
+        """Ask once for all who want to know at about the same time; in nobody's request context."""
+        now = time.perf_counter()
+        if self._pool is None or now - self._pool_asked_at > POOL_AGE_SECONDS:
+            self._pool_asked_at = now
+            self._pool = asyncio.create_task(self._ask_all(), context=contextvars.Context())
+        return await asyncio.shield(self._pool)
+
+    async def _ask_all(self) -> PoolStatus:
+        seconds = self._settings.pool_reply_seconds
+        workers, queues = await asyncio.gather(
+            asyncio.gather(*(self._workers.status(w, seconds) for w in self._workers.ids)),
+            self._ask_ingresses(seconds),
+        )
+        return PoolStatus(tuple(workers), queues)
+
+    async def _ask_ingresses(self, timeout_seconds: float) -> tuple[QueueStatus, ...]:
+        broadcast = self._ingresses.broadcast("queue_status")
+        try:
+            replies = await broadcast.results_async(timeout_s=timeout_seconds, return_exceptions=True)
+        except (TimeoutError, RayError, RayServeException):
+            replies = []
+        answered = tuple(reply for reply in replies if isinstance(reply, QueueStatus))
+        return answered or (await self.queue_status(),)

@@ -1,0 +1,33 @@
+"""The policy that fits the worker pool to the cluster: as many workers as its live nodes have CPUs for."""
+
+import time
+from typing import Any
+
+import ray
+from ray.serve.config import AutoscalingContext
+
+NODES_AGE_SECONDS = 1.0
+"""Serve's controller asks the policy about ten times a second; nodes change seldom."""
+
+
+class ClusterCpuPolicy:
+    """Counts whole workers a node, so that no replica stays pending on CPUs scattered over nodes."""
+
+    def __init__(self, cpus_per_worker: float = 1.0) -> None:
+        self._cpus_per_worker = cpus_per_worker
+        self._num_workers = 1
+        self._counted_at = float("-inf")
+
+    def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
+        """The number of workers to run."""
+        now = time.monotonic()
+        if now - self._counted_at > NODES_AGE_SECONDS:
+            self._counted_at = now
+            self._num_workers = max(1, count_workers(ray.nodes(), self._cpus_per_worker))
+        return self._num_workers, {}
+
+
+def count_workers(nodes: list[dict[str, Any]], cpus_per_worker: float) -> int:
+    """How many workers the live ones of ``ray.nodes()`` have room for."""
+    alive = (node for node in nodes if node["Alive"])
+    return sum(int(node["Resources"].get("CPU", 0.0) // cpus_per_worker) for node in alive)
