@@ -45,7 +45,5 @@ def compute(
                 last_term = terms.last_term()
         compute_seconds += (now := clock()) - begun
         begun = now
-        results.append(
-            SegmentResult(num_terms, segment.count, verified, compute_seconds, last_term)
-        )
+        results.append(SegmentResult(num_terms, segment.count, verified, compute_seconds, last_term))
     return tuple(results)

@@ -30,9 +30,7 @@ class Work:
     words: float = 0.0
 
     def __add__(self, other: "Work") -> "Work":
-        return Work(
-            self.doublings + other.doublings, self.terms + other.terms, self.words + other.words
-        )
+        return Work(self.doublings + other.doublings, self.terms + other.terms, self.words + other.words)
 
 
 def work_of(start: int, stop: int, count: int = 1) -> Work:
@@ -60,8 +58,10 @@ NOISE_VARIANCE = 0.1**2
 """A batch's time on a shared machine strays by about a tenth."""
 DRIFT_VARIANCE = 0.02**2
 """How far a constant is believed to move from one batch to the next: caches, neighbours, clocks."""
-MAX_VARIANCE = 3.0**2
-"""What is believed of a constant before the first batch, and of one that no batch has used for long."""
+SPEED_VARIANCE = 2.0**2
+"""How far the machine may be from the one measured on, all constants alike, before the first batch."""
+CONSTANT_VARIANCE = 0.5**2
+"""How far one constant may be from the others, before the first batch and after long disuse."""
 MIN_FACTOR = 0.05
 """No constant falls below this part of its default: costs stay positive."""
 
@@ -80,7 +80,7 @@ class CostModel:
     def __init__(self, seconds_per_unit: tuple[float, float, float] = DEFAULT_SECONDS) -> None:
         self.seconds_per_unit = seconds_per_unit
         self._factors = [now / default for now, default in zip(seconds_per_unit, DEFAULT_SECONDS, strict=True)]
-        self._covariance = [[MAX_VARIANCE * (i == j) for j in range(3)] for i in range(3)]
+        self._covariance = [[SPEED_VARIANCE + CONSTANT_VARIANCE * (i == j) for j in range(3)] for i in range(3)]
 
     def seconds(self, work: Work) -> float:
         """Predicted seconds of this much work on one core."""
@@ -120,7 +120,7 @@ class CostModel:
         shares = [d * u / seconds for d, u in zip(DEFAULT_SECONDS, units, strict=True)]
         covariance, factors = self._covariance, self._factors
         for i in range(3):
-            if covariance[i][i] < MAX_VARIANCE:
+            if covariance[i][i] < CONSTANT_VARIANCE:
                 covariance[i][i] += DRIFT_VARIANCE * factors[i] ** 2
         projected = [sum(c * s for c, s in zip(row, shares, strict=True)) for row in covariance]
         noise = NOISE_VARIANCE * (1 + 0.010 / seconds)

@@ -8,11 +8,11 @@ import asyncio
 import contextvars
 import itertools
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from app.backlog import Backlog
 from app.cost import CostModel, work_of_segments
 from app.errors import (
     ComputationError,
@@ -20,8 +20,6 @@ from app.errors import (
     DrainingError,
     JobError,
     NoWorkerError,
-    QueueFullError,
-    TooCostlyError,
     WorkerLostError,
 )
 from app.fair_queue import JobQueue
@@ -47,9 +45,7 @@ class Flight:
 
     __slots__ = ("batch", "pieces", "seconds", "task", "worker")
 
-    def __init__(
-        self, worker: Worker, pieces: list[Piece], batch: Batch, task: asyncio.Task[BatchResult]
-    ) -> None:
+    def __init__(self, worker: Worker, pieces: list[Piece], batch: Batch, task: asyncio.Task[BatchResult]) -> None:
         self.worker = worker
         self.pieces = pieces
         self.batch = batch
@@ -74,10 +70,9 @@ class Dispatcher:
         self._pool = Pool()
         self._queue = JobQueue()
         self._retries: deque[Piece] = deque()
-        self._live: dict[int, Progress] = {}
+        self._backlog = Backlog(self._settings)
         self._flights: set[Flight] = set()
         self._numbers = itertools.count()
-        self._backlog_seconds = 0.0
         self._without_worker_since: float | None = clock()
         self._without_worker_timer: asyncio.TimerHandle | None = None
         self.draining = False
@@ -97,12 +92,12 @@ class Dispatcher:
     @property
     def num_unfinished_jobs(self) -> int:
         """Jobs admitted and not yet answered."""
-        return len(self._live)
+        return len(self._backlog)
 
     @property
     def drain_seconds(self) -> float:
         """Predicted seconds until everything admitted is computed, by the workers there are."""
-        return self._backlog_seconds / max(1, len(self._pool))
+        return self._backlog.seconds / max(1, len(self._pool))
 
     # Workers
 
@@ -129,7 +124,7 @@ class Dispatcher:
 
     def _give_up_waiting(self) -> None:
         self._without_worker_timer = None
-        for progress in list(self._live.values()):
+        for progress in list(self._backlog):
             _fail(progress, NoWorkerError(self._settings.worker_wait_seconds))
 
     # Jobs
@@ -162,53 +157,23 @@ class Dispatcher:
     def _admit(self, jobs: Iterable[Job]) -> list[Progress]:
         if self.draining:
             raise DrainingError
-        settings, now = self._settings, self._clock()
+        now, limit = self._clock(), self._settings.worker_wait_seconds
         self._watch_for_workers()
-        since = self._without_worker_since
-        if since is not None and now - since >= settings.worker_wait_seconds:
-            raise NoWorkerError(settings.worker_wait_seconds)
+        if self._without_worker_since is not None and now - self._without_worker_since >= limit:
+            raise NoWorkerError(limit)
         admitted = [Progress(next(self._numbers), job, Line(job, self.cost), now) for job in jobs]
-        seconds = sum(progress.predicted_seconds for progress in admitted)
-        if seconds > settings.max_compute_seconds:
-            raise TooCostlyError(seconds, settings.max_compute_seconds)
-        wait_seconds = self._seconds_ahead_of(seconds) / max(1, len(self._pool))
-        if wait_seconds > settings.max_queued_seconds:
-            excess = wait_seconds - settings.max_queued_seconds
-            raise QueueFullError(wait_seconds, max(1, math.ceil(excess)))
-        if len(self._live) >= settings.max_queued_jobs:
-            raise QueueFullError(wait_seconds, max(1, math.ceil(wait_seconds)))
-        for progress in admitted:
-            self._live[progress.number] = progress
-        self._backlog_seconds += seconds
+        self._backlog.admit(admitted, self.num_workers)
         return admitted
-
-    def _seconds_ahead_of(self, seconds: float) -> float:
-        """Predicted core-seconds that the fair queue does before a newcomer of ``seconds`` is finished.
-
-        A fair queue lets no job do more than the newcomer while both are there, so each counts with
-        at most ``seconds``: behind one job of ten minutes, a millisecond waits for a millisecond.
-        """
-        limit = self._settings.max_queued_seconds * max(1, len(self._pool))
-        if self._backlog_seconds <= limit:
-            return self._backlog_seconds  # the sum below is no more than this
-        return sum(min(progress.unfinished_seconds, seconds) for progress in self._live.values())
 
     def _forget(self, progress: Progress) -> None:
         """The job is over, however it ended: leave the queue, stop what only it was waiting for."""
-        if self._live.pop(progress.number, None) is None:
-            return
-        self._settle(progress, progress.unfinished_seconds)
+        self._backlog.remove(progress)
         self._queue.remove(progress.job.caller, progress.number)
         if not progress.succeeded:
             progress.finished.cancel()
             for flight in self._flights:
                 if not any(piece.progress.alive for piece in flight.pieces):
                     flight.task.cancel()
-
-    def _settle(self, progress: Progress, seconds: float) -> None:
-        seconds = min(seconds, progress.unfinished_seconds)
-        progress.unfinished_seconds -= seconds
-        self._backlog_seconds = max(0.0, self._backlog_seconds - seconds) if self._live else 0.0
 
     # Dispatching
 
@@ -234,7 +199,7 @@ class Dispatcher:
 
     def _next(self) -> Progress | None:
         number = self._queue.peek()
-        return None if number is None else self._live[number]
+        return None if number is None else self._backlog[number]
 
     def _next_pieces(self, progress: Progress) -> list[Piece]:
         """The next stretch of the job that is furthest behind; small jobs that wait behind it ride along."""
@@ -308,7 +273,7 @@ class Dispatcher:
             mine = list(itertools.islice(results, len(piece.segments)))
             if not progress.alive:
                 continue
-            self._settle(progress, piece.seconds)
+            self._backlog.settle(progress, piece.seconds)
             for wrong in progress.returned(piece, result, mine, now):
                 logger.error("a segment failed its check on worker %s", result.worker_id)
                 if wrong.failed_checks >= MAX_FAILED_CHECKS:

@@ -1,7 +1,7 @@
 """The errors a job can end in. What each becomes over HTTP is said once, in ``app.problems``.
 
 * JobError
-  + Refused             nothing was computed
+  + RefusedError         nothing was computed
     - TooCostlyError      422: it alone exceeds the limit
     - QueueFullError      429: what stands ahead of it takes too long
     - DrainingError       503: the service is shutting down
@@ -16,11 +16,11 @@ class JobError(Exception):
     """A job that ends without a result."""
 
 
-class Refused(JobError):
+class RefusedError(JobError):
     """Not admitted: nothing was computed."""
 
 
-class TooCostlyError(Refused):
+class TooCostlyError(RefusedError):
     """The job alone is predicted to exceed the limit, in core-seconds."""
 
     def __init__(self, predicted_compute_seconds: float, max_compute_seconds: float) -> None:
@@ -29,7 +29,7 @@ class TooCostlyError(Refused):
         self.max_compute_seconds = max_compute_seconds
 
 
-class QueueFullError(Refused):
+class QueueFullError(RefusedError):
     """What the fair queue puts ahead of the job would take longer than the limit."""
 
     def __init__(self, predicted_wait_seconds: float, retry_after_seconds: int) -> None:
@@ -38,7 +38,7 @@ class QueueFullError(Refused):
         self.retry_after_seconds = retry_after_seconds
 
 
-class DrainingError(Refused):
+class DrainingError(RefusedError):
     """The service is shutting down and takes no new jobs."""
 
 

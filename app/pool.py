@@ -36,9 +36,7 @@ class Pool:
     def __init__(self) -> None:
         self._workers: dict[str, Worker] = {}
         # Workers by batches in flight; within a load, the one that came to it first is taken first.
-        self._by_load: tuple[dict[str, Worker], ...] = tuple(
-            {} for _ in range(MAX_IN_FLIGHT_EXPRESS)
-        )
+        self._by_load: tuple[dict[str, Worker], ...] = tuple({} for _ in range(MAX_IN_FLIGHT_EXPRESS))
         self._awaited: Worker | None = None
         """The worker that drains for the next batch that wants one alone."""
 

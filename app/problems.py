@@ -42,20 +42,22 @@ PROBLEM_TYPES = {
     "too-costly": ProblemType(
         422,
         "Job too costly",
-        "The job alone is predicted to need more core-seconds of computing than the service admits; nothing was computed.",
-        "Ask for fewer or shorter sequences. The answer carries the predicted cost and the limit (setting max_compute_seconds).",
+        "The job alone is predicted to need more core-seconds than the service admits; nothing was computed.",
+        "Ask for fewer or shorter sequences. The answer carries the predicted cost and the limit "
+        "(setting max_compute_seconds).",
     ),
     "queue-full": ProblemType(
         429,
         "Queue full",
-        "The work that stands ahead of the job is predicted to take longer than the service lets anybody wait (setting max_queued_seconds); nothing was computed.",
+        "The work that stands ahead of the job is predicted to take longer than the service lets anybody wait "
+        "(setting max_queued_seconds); nothing was computed.",
         "Post the job again after the seconds in Retry-After.",
     ),
     "no-worker": ProblemType(
         503,
         "No worker",
         "No worker was alive for as long as jobs wait for one (setting worker_wait_seconds).",
-        "Post the job again after the seconds in Retry-After. If it lasts, look at GET /pool and at the cluster's nodes.",
+        "Post the job again after the seconds in Retry-After. If it lasts, look at GET /pool and at the nodes.",
     ),
     "draining": ProblemType(
         503,
@@ -86,9 +88,7 @@ def problem_response(request: Request, problem: Problem, headers: dict[str, str]
 def typed_problem(name: str, detail: str, **extensions: Any) -> Problem:
     """A problem of one of ``PROBLEM_TYPES``."""
     kind = PROBLEM_TYPES[name]
-    return Problem(
-        type=f"/problems/{name}", title=kind.title, status=kind.status, detail=detail, **extensions
-    )
+    return Problem(type=f"/problems/{name}", title=kind.title, status=kind.status, detail=detail, **extensions)
 
 
 def untyped_problem(status: int, detail: str | None = None, **extensions: Any) -> Problem:
@@ -169,8 +169,7 @@ def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def _problem_doc(status: int) -> dict[str, Any]:
     typed = {name: kind for name, kind in PROBLEM_TYPES.items() if kind.status == status}
     examples: dict[str, Any] = {
-        name: {"value": typed_problem(name, kind.meaning).model_dump(exclude_none=True)}
-        for name, kind in typed.items()
+        name: {"value": typed_problem(name, kind.meaning).model_dump(exclude_none=True)} for name, kind in typed.items()
     }
     if not typed or status == 422:
         value = untyped_problem(status).model_dump(exclude_none=True)
@@ -188,7 +187,5 @@ def _problem_doc(status: int) -> dict[str, Any]:
         },
     }
     if status in (429, 503):
-        doc["headers"] = {
-            "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."}
-        }
+        doc["headers"] = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."}}
     return doc

@@ -90,9 +90,7 @@ class Progress:
             if len(self._records) < MAX_BATCH_RECORDS:
                 self._records.append(piece.record)
 
-    def returned(
-        self, piece: Piece, result: BatchResult, results: Sequence[SegmentResult], now: float
-    ) -> list[Piece]:
+    def returned(self, piece: Piece, result: BatchResult, results: Sequence[SegmentResult], now: float) -> list[Piece]:
         """Count what a worker did; returns what failed its check, as pieces to compute again."""
         sequence = piece.first_sequence
         num_terms = 0

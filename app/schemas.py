@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 
 from app.fibonacci import LastTerm
 from app.job import BatchRecord, Execution, JobResult, Timing
 from app.settings import Settings
 from app.status import PoolStatus, WorkerStatus
 
-EXAMPLE_TIMING = {
+EXAMPLE_TIMING: dict[str, JsonValue] = {
     "total_seconds": 0.0956,
     "queued_seconds": 0.0002,
     "compute_seconds": 0.1764,
@@ -18,13 +18,13 @@ EXAMPLE_TIMING = {
     "num_batches": 8,
     "predicted_compute_seconds": 0.1789,
 }
-EXAMPLE_LAST_TERM = {
+EXAMPLE_LAST_TERM: dict[str, JsonValue] = {
     "index": 99999,
     "num_digits": 20899,
     "bit_length": 69423,
     "sha256": "87c081bee72c63f20ecf4bd6fecff2ab2515538d76f4737727dbdd6ddf99270d",
 }
-EXAMPLE_BATCH = {
+EXAMPLE_BATCH: dict[str, JsonValue] = {
     "worker_id": "1kmwbh1u",
     "node_id": "5f5e3a4c2b1d",
     "num_terms": 400000,
@@ -99,10 +99,7 @@ RequestModel = TypeVar("RequestModel", bound=CompareRequest)
 
 
 def _with_bounds(model: type[RequestModel], annotations: dict[str, Any]) -> type[RequestModel]:
-    fields = {
-        name: (annotation, model.model_fields[name].default)
-        for name, annotation in annotations.items()
-    }
+    fields = {name: (annotation, model.model_fields[name].default) for name, annotation in annotations.items()}
     bounded: type[RequestModel] = create_model(
         model.__name__, __base__=model, __doc__=model.__doc__, **cast(Any, fields)
     )
@@ -192,9 +189,7 @@ class JobResponse(_Response):
             num_sequences=result.job.num_sequences,
             sizes=result.sizes,
             last_term=LastTermModel.of(result.last_term),
-            verification=VerificationModel(
-                num_segments=result.num_segments, num_recomputed=result.num_recomputed
-            ),
+            verification=VerificationModel(num_segments=result.num_segments, num_recomputed=result.num_recomputed),
             timing=TimingModel.of(result.timing),
             batches=[BatchModel.of(record) for record in result.batches],
         )

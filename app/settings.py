@@ -8,12 +8,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_sequence_size: int = Field(
-        10_000_000, ge=1, le=100_000_000, description="Most terms a sequence may have."
-    )
-    max_num_sequences: int = Field(
-        10_000, ge=1, le=1_000_000, description="Most sequences a job may have."
-    )
+    max_sequence_size: int = Field(10_000_000, ge=1, le=100_000_000, description="Most terms a sequence may have.")
+    max_num_sequences: int = Field(10_000, ge=1, le=1_000_000, description="Most sequences a job may have.")
     max_timeout_seconds: float = Field(
         300.0, gt=0, le=86_400, description="Longest deadline a job may ask for, and the default."
     )

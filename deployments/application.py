@@ -6,8 +6,6 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouter
 
 from app.settings import Settings
 from deployments.ingress import FibonacciIngress
-from deployments.router import WorkerRouter
-from deployments.scaling import ClusterCpuPolicy
 from deployments.worker import FibonacciWorker
 
 MAX_WORKERS = 10_000
@@ -18,22 +16,24 @@ UNLIMITED = 100_000
 def build(settings: Settings) -> Application:
     """The application: an ingress over a pool of workers that fits the cluster's CPUs."""
     workers = serve.deployment(
-        FibonacciWorker,
         ray_actor_options={"num_cpus": 1},
         max_ongoing_requests=UNLIMITED,
-        request_router_config=RequestRouterConfig(request_router_class=WorkerRouter),
+        request_router_config=RequestRouterConfig(
+            request_router_class="deployments.router:WorkerRouter",  # type: ignore[arg-type]
+        ),
         autoscaling_config=AutoscalingConfig(
             min_replicas=1,
             max_replicas=MAX_WORKERS,
             upscale_delay_s=0,
             downscale_delay_s=0,
-            policy=AutoscalingPolicy(policy_function=ClusterCpuPolicy),
+            policy=AutoscalingPolicy(  # type: ignore[no-untyped-call]
+                policy_function="deployments.scaling:ClusterCpuPolicy"
+            ),
         ),
-    ).bind()
+    )(FibonacciWorker).bind()
     ingress = serve.deployment(
-        FibonacciIngress,
         # No CPU is reserved for it: on two cores a reserved one would halve the pool.
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=UNLIMITED,
-    )
+    )(FibonacciIngress)
     return ingress.bind(settings, workers)

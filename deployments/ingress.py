@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import os
 import time
+from typing import Any
 
 import ray
 from fastapi import FastAPI
@@ -28,7 +29,10 @@ POOL_AGE_SECONDS = 0.5
 class FibonacciIngress:
     """Serve calls ``__serve_build_asgi_app__`` in the replica, so ``app`` needs no Ray and nothing is pickled."""
 
-    async def __init__(self, settings: Settings, workers: DeploymentHandle) -> None:
+    # Serve awaits it; it has to run in the event loop that the dispatcher will use.
+    async def __init__(  # type: ignore[misc]
+        self, settings: Settings, workers: DeploymentHandle[Any]
+    ) -> None:
         self._settings = settings
         self._dispatcher = Dispatcher(self._run_batch, settings)
         self._workers = Workers(workers, self._dispatcher.set_workers)
@@ -45,9 +49,7 @@ class FibonacciIngress:
     async def queue_status(self) -> QueueStatus:
         """This replica's queue."""
         dispatcher = self._dispatcher
-        return QueueStatus(
-            dispatcher.num_queued_jobs, dispatcher.num_unfinished_jobs, dispatcher.drain_seconds
-        )
+        return QueueStatus(dispatcher.num_queued_jobs, dispatcher.num_unfinished_jobs, dispatcher.drain_seconds)
 
     async def drain(self) -> int:
         """Take no new jobs from now on; how many are unfinished."""

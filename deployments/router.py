@@ -22,7 +22,7 @@ class WorkerRouter(RequestRouter):
     to themselves; the dispatcher sends from one.
     """
 
-    def initialize_state(self, **kwargs: Any) -> None:
+    def initialize_state(self, **kwargs: Any) -> None:  # noqa: ARG002 (Serve calls it so)
         """Called once by Serve, before any replica is known."""
         self._by_worker_id: dict[str, RunningReplica] = {}
 

@@ -18,12 +18,12 @@ class ClusterCpuPolicy:
         self._num_workers = 1
         self._counted_at = float("-inf")
 
-    def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
+    def __call__(self, _context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
         """The number of workers to run."""
         now = time.monotonic()
         if now - self._counted_at > NODES_AGE_SECONDS:
             self._counted_at = now
-            self._num_workers = max(1, count_workers(ray.nodes(), self._cpus_per_worker))
+            self._num_workers = max(1, count_workers(ray.nodes(), self._cpus_per_worker))  # type: ignore[no-untyped-call]
         return self._num_workers, {}
 
 

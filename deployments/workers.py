@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
@@ -16,22 +17,22 @@ from deployments import members
 class Workers:
     """Calls single workers by their id, and knows which there are."""
 
-    def __init__(
-        self, handle: DeploymentHandle, on_change: Callable[[list[str]], None]
-    ) -> None:
+    def __init__(self, handle: DeploymentHandle[Any], on_change: Callable[[list[str]], None]) -> None:
         """``on_change`` is called in the running event loop with the ids of all live workers."""
         self.ids: list[str] = []
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._run_handles: dict[str, DeploymentHandle] = {}
-        members.on_change(lambda ids: self._loop.call_soon_threadsafe(self._take_in, ids))
+        self._run_handles: dict[str, DeploymentHandle[Any]] = {}
+        members.on_change(self._hear)
         self._handle = handle.options(method_name="run")  # starts following the replicas
+
+    def _hear(self, worker_ids: list[str]) -> None:
+        self._loop.call_soon_threadsafe(self._take_in, worker_ids)
 
     def _take_in(self, worker_ids: list[str]) -> None:
         self.ids = worker_ids
         self._run_handles = {
-            worker_id: self._run_handles.get(worker_id)
-            or self._handle.options(session_id=worker_id)
+            worker_id: self._run_handles.get(worker_id) or self._handle.options(session_id=worker_id)
             for worker_id in worker_ids
         }
         self._on_change(worker_ids)
@@ -45,7 +46,8 @@ class Workers:
         try:
             result: BatchResult = await response
         except asyncio.CancelledError:
-            response.cancel()  # cancelling the await alone would leave the worker computing
+            # Cancelling the await alone would leave the worker computing.
+            response.cancel()  # type: ignore[no-untyped-call]
             raise
         except (RayError, RayServeException) as error:
             if isinstance(error, RayTaskError):  # the worker lives: its code raised
@@ -60,6 +62,6 @@ class Workers:
             async with asyncio.timeout(timeout_seconds):
                 status: WorkerStatus = await response
         except (TimeoutError, RayError, RayServeException):
-            response.cancel()
+            response.cancel()  # type: ignore[no-untyped-call]
             return WorkerStatus(worker_id, replied=False)
         return status

@@ -1,0 +1,69 @@
+"""The admitted, unfinished jobs, and admission control: refusals computed from cost."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from app.errors import QueueFullError, TooCostlyError
+from app.progress import Progress
+from app.settings import Settings
+
+
+class Backlog:
+    """Every job between its admission and its answer, with the predicted work that is left of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._jobs: dict[int, Progress] = {}
+        self.seconds = 0.0
+        """Predicted core-seconds until everything admitted is computed."""
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[Progress]:
+        return iter(self._jobs.values())
+
+    def __getitem__(self, number: int) -> Progress:
+        return self._jobs[number]
+
+    def admit(self, jobs: Sequence[Progress], num_workers: int) -> None:
+        """Take in jobs that belong together.
+
+        Raises ``TooCostlyError`` if they alone exceed the limit, ``QueueFullError`` if too much stands ahead of them.
+        """
+        settings = self._settings
+        seconds = sum(job.predicted_seconds for job in jobs)
+        if seconds > settings.max_compute_seconds:
+            raise TooCostlyError(seconds, settings.max_compute_seconds)
+        wait_seconds = self._seconds_ahead_of(seconds, num_workers) / max(1, num_workers)
+        if wait_seconds > settings.max_queued_seconds:
+            excess = wait_seconds - settings.max_queued_seconds
+            raise QueueFullError(wait_seconds, max(1, math.ceil(excess)))
+        if len(self._jobs) + len(jobs) > settings.max_queued_jobs:
+            raise QueueFullError(wait_seconds, max(1, math.ceil(wait_seconds)))
+        for job in jobs:
+            self._jobs[job.number] = job
+        self.seconds += seconds
+
+    def settle(self, job: Progress, seconds: float) -> None:
+        """Count so much of the job's work as done."""
+        seconds = min(seconds, job.unfinished_seconds)
+        job.unfinished_seconds -= seconds
+        self.seconds = max(0.0, self.seconds - seconds)
+
+    def remove(self, job: Progress) -> None:
+        """Forget the job, and what was left of it."""
+        self.settle(job, job.unfinished_seconds)
+        self._jobs.pop(job.number, None)
+        if not self._jobs:
+            self.seconds = 0.0  # or rounding would add up
+
+    def _seconds_ahead_of(self, seconds: float, num_workers: int) -> float:
+        """Predicted core-seconds of others that the fair queue serves before a newcomer of ``seconds`` is finished.
+
+        A fair queue lets nobody do more than the newcomer while both are there, so each counts with
+        at most ``seconds``: behind one job of ten minutes, a millisecond waits for a millisecond.
+        """
+        if self.seconds <= self._settings.max_queued_seconds * max(1, num_workers):
+            return self.seconds  # the sum below is no more than this, and it is not needed exactly
+        return sum(min(job.unfinished_seconds, seconds) for job in self)
