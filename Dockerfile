@@ -1,0 +1,33 @@
+# Two stages: uv and the build stay in the first. The locked dependencies come before the project, so
+# that a code change does not install them again.
+FROM docker.io/library/python:3.12-slim-bookworm AS build
+ENV PYTHONDONTWRITEBYTECODE=
+WORKDIR /build
+COPY requirements-uv.lock requirements.lock ./
+RUN python3 -m venv /opt/uv \
+ && /opt/uv/bin/pip install --no-cache-dir --require-hashes -r requirements-uv.lock \
+ && python3 -m venv --without-pip /opt/venv \
+ && /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --compile-bytecode \
+      --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY app app
+COPY deployments deployments
+RUN /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --compile-bytecode --no-deps .
+
+FROM docker.io/library/python:3.12-slim-bookworm
+RUN useradd --create-home --uid 1000 service
+COPY --from=build /opt/venv /opt/venv
+WORKDIR /home/service
+COPY serve_config.yaml ./
+# Never `uv run`: every Ray process would start through it.
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    RAY_AUTH_MODE=token \
+    RAY_USAGE_STATS_ENABLED=0
+USER service
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+STOPSIGNAL SIGTERM
+# The launcher finishes the jobs in flight when it is stopped; `docker stop` needs --time 60 for it.
+CMD ["python", "-m", "deployments.launch", "--host", "0.0.0.0"]

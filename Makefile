@@ -1,0 +1,74 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# What Ray and Python read from the environment, so that nothing depends on a person's shell.
+export RAY_USAGE_STATS_ENABLED := 0
+export RAY_AUTH_MODE := token
+unexport RAY_ADDRESS
+unexport VIRTUAL_ENV
+unexport PYTHONPATH
+# Without compiled bytecode every Ray process compiles all its imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
+HOST ?=
+PORT ?=
+CPUS ?=
+LAUNCH_OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(CPUS),--cpus $(CPUS))
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: serve
+serve: $(INSTALLED) ## Run the service in the foreground (HOST=, PORT=, CPUS= override serve_config.yaml)
+	@exec $(BIN)/python -m deployments.launch $(LAUNCH_OPTIONS)
+
+.PHONY: demo
+demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print it, stop
+	@$(BIN)/python -m benchmarks.demo
+
+.PHONY: test
+test: $(INSTALLED) ## Run every test
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+.PHONY: check
+check: $(INSTALLED) ## Check format, lint, types, spelling and lock files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/codespell
+	@mkdir -p .venv/lock && cp requirements*.lock .venv/lock
+	@$(MAKE) --no-print-directory lock LOCK_FOLDER=.venv/lock
+	@for file in requirements*.lock; do diff -q $$file .venv/lock/$$file || \
+	  { echo "$$file does not fit pyproject.toml: run 'make lock'"; exit 1; }; done
+
+.PHONY: fmt
+fmt: $(INSTALLED) ## Format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+LOCK_FOLDER := .
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
+.PHONY: lock
+lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as little as it can
+	$(COMPILE) pyproject.toml --output-file $(LOCK_FOLDER)/requirements.lock
+	$(COMPILE) pyproject.toml --group dev --group uv -c $(LOCK_FOLDER)/requirements.lock \
+	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-dev.lock
+	$(COMPILE) --group uv -c $(LOCK_FOLDER)/requirements-dev.lock \
+	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-uv.lock
+
+.PHONY: clean
+clean: ## Remove the environment and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+
+$(INSTALLED): requirements-dev.lock requirements-uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@echo "setting up .venv ..."
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q app deployments
+	@touch $@

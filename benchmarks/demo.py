@@ -1,0 +1,123 @@
+"""``make demo``: the tutorial's comparison, run through the service. Starts it, measures, prints, stops it."""
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from benchmarks.tutorial import run_local
+from deployments.launched import Service, StartError, launched
+
+ROUNDS = 5
+HEADER = (
+    f"{'sequences x terms':>20}  {'local s':>8}  {'distributed s':>13}  {'speed-up':>8}  {'efficiency':>10}  workers"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Medians of one comparison."""
+
+    num_sequences: int
+    sequence_size: int
+    local_seconds: float
+    distributed_seconds: float
+    pool_workers: int
+
+    @property
+    def speedup(self) -> float:
+        return self.local_seconds / self.distributed_seconds
+
+    def __str__(self) -> str:
+        job = f"{self.num_sequences} x {self.sequence_size}"
+        efficiency = self.speedup / self.pool_workers
+        return (
+            f"{job:>20}  {self.local_seconds:8.3f}  {self.distributed_seconds:13.3f}  {self.speedup:8.2f}"
+            f"  {efficiency:10.2f}  {self.pool_workers:7}"
+        )
+
+
+def main() -> int:
+    """Print the table; 1 if anything failed."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        _say("starting the service (about 20 s) ...")
+        with launched() as service:
+            rows = _measure(service, cpus)
+    except StartError as error:
+        _say(f"error: the service did not start:\n{error}")
+        return 1
+    except (httpx.HTTPError, subprocess.CalledProcessError) as error:
+        _say(f"error: {error}")
+        return 1
+    best = rows[1]
+    _say(f"speed-up: {best.speedup:.2f} ({best.num_sequences} x {best.sequence_size}, {best.pool_workers} workers)")
+    return 0
+
+
+def _measure(service: Service, cpus: int) -> list[Row]:
+    _say(f"the tutorial as published, run_local, {cpus} x 100000 terms in lists (medians of {ROUNDS}) ...")
+    rounds = [_run_tutorial(100_000, cpus) for _ in range(ROUNDS + 1)][1:]
+    seconds = statistics.median(seconds for seconds, _ in rounds)
+    _say(f"  {seconds:.3f} s, peak memory {rounds[0][1] / 1e6:.0f} MB")
+    _say(f"through the service (a warm-up dropped, medians of {ROUNDS}):")
+    _say(HEADER)
+    rows = []
+    with httpx.Client(base_url=service.url, timeout=300) as client:
+        for num_sequences, sequence_size in ((cpus, 100_000), (64, 100_000), (1, 1_000_000)):
+            rows.append(_compare(client, num_sequences, sequence_size))
+            _say(str(rows[-1]))
+    _say(f"the tutorial's time over the service's for {cpus} x 100000: {seconds / rows[0].distributed_seconds:.0f}")
+    return rows
+
+
+def _run_tutorial(sequence_size: int, num_sequences: int) -> tuple[float, int]:
+    """Seconds, and peak bytes, of ``run_local`` in a process of its own: a peak is of a process's whole life."""
+    code = f"from benchmarks import demo; demo.report_tutorial({sequence_size}, {num_sequences})"
+    done = subprocess.run(  # noqa: S603 (this module)
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    seconds, peak_bytes = done.stdout.split()
+    return float(seconds), int(peak_bytes)
+
+
+def report_tutorial(sequence_size: int, num_sequences: int) -> None:
+    """Run the tutorial's code once and print its seconds and this process's peak memory in bytes."""
+    started_at = time.perf_counter()
+    run_local(sequence_size, num_sequences)
+    seconds = time.perf_counter() - started_at
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak_bytes = peak if sys.platform == "darwin" else peak * 1024
+    _say(f"{seconds} {peak_bytes}")
+
+
+def _compare(client: httpx.Client, num_sequences: int, sequence_size: int) -> Row:
+    body = {"num_sequences": num_sequences, "sequence_size": sequence_size}
+    answers: list[dict[str, Any]] = []
+    for _ in range(ROUNDS + 1):
+        response = client.post("/fibonacci/compare", json=body)
+        response.raise_for_status()
+        answers.append(response.json())
+    del answers[0]
+    return Row(
+        num_sequences,
+        sequence_size,
+        statistics.median(a["local"]["timing"]["total_seconds"] for a in answers),
+        statistics.median(a["distributed"]["timing"]["total_seconds"] for a in answers),
+        answers[-1]["pool_workers"],
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The launcher as a child process: start the service, use it, stop it. For the demo, benchmarks and tests."""
+
+import contextlib
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+READY = re.compile(r"ready on (\S+)")
+
+
+class StartError(Exception):
+    """The service did not come up; the message is what the launcher printed."""
+
+
+@dataclass
+class Service:
+    """A running service: where it is and the launcher's process."""
+
+    url: str
+    process: subprocess.Popen[str]
+    output: list[str] = field(default_factory=list)
+    """The launcher's lines so far; more come while it runs."""
+
+    def stop(self, number: signal.Signals = signal.SIGINT, timeout_seconds: float = 60) -> int:
+        """Send the signal and wait; the launcher's exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout_seconds)
+
+
+@contextlib.contextmanager
+def launched(*options: str, start_seconds: float = 180) -> Iterator[Service]:
+    """Run ``python -m deployments.launch`` with these options, on a free port unless they say otherwise.
+
+    Raises ``StartError`` if it does not get ready. Nothing that it started is left when the block ends.
+    """
+    process = subprocess.Popen(  # noqa: S603 (this project's own launcher)
+        [sys.executable, "-m", "deployments.launch", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # so that a Ctrl-C here does not reach it before we stop it
+    )
+    service = Service("", process)
+    ready: queue.Queue[str | None] = queue.Queue()
+    reader = threading.Thread(target=_read, args=(service, ready), daemon=True)
+    reader.start()
+    try:
+        with contextlib.suppress(queue.Empty):
+            service.url = ready.get(timeout=start_seconds) or ""
+        if not service.url:
+            raise StartError("".join(service.output) or f"silent for {start_seconds} s")
+        yield service
+    finally:
+        _end(process)
+        reader.join(timeout=10)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _read(service: Service, ready: "queue.Queue[str | None]") -> None:
+    assert service.process.stdout is not None  # noqa: S101 (for the type checker)
+    for line in service.process.stdout:
+        service.output.append(line)
+        if match := READY.search(line):
+            ready.put(match[1])
+    ready.put(None)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask twice, then kill: the launcher's own handler stops everything in a few seconds."""
+    for patience_seconds in (15, 30):
+        if process.poll() is not None:
+            return
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience_seconds)
+            return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(5)  # Ray's processes notice and follow

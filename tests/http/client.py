@@ -1,0 +1,70 @@
+"""The whole service in one process: the API over a real dispatcher, whose workers really compute."""
+
+import asyncio
+from collections.abc import Sequence
+
+import httpx
+import pytest
+
+from app.api import create_app
+from app.compute import compute
+from app.dispatcher import Dispatcher
+from app.job import Batch, BatchResult, RunBatch
+from app.settings import Settings
+from app.status import PoolStatus, QueueStatus, ReadPool, WorkerStatus
+from tests.virtual_time import VirtualTimeLoop
+
+in_virtual_time = pytest.mark.parametrize(
+    "anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})], ids=["virtual-time"]
+)
+
+
+async def compute_batch(worker_id: str, batch: Batch) -> BatchResult:
+    """A worker; the others get their turn after each slice."""
+    slices = compute(batch.segments)
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            return BatchResult(worker_id, "node", end.value, queued_seconds=0.0)
+        await asyncio.sleep(0)
+
+
+async def wait_forever(worker_id: str, batch: Batch) -> BatchResult:
+    """A worker that does not come to an end."""
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets the event")
+
+
+def pool_of(*workers: WorkerStatus, queues: Sequence[QueueStatus] = (QueueStatus(0, 0, 0.0),)) -> ReadPool:
+    """A pool that always looks like this."""
+
+    async def read_pool() -> PoolStatus:
+        return PoolStatus(workers, tuple(queues))
+
+    return read_pool
+
+
+class Client(httpx.AsyncClient):
+    """A client of a service of its own. Make it in a running event loop, whose clock is the dispatcher's."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        run_batch: RunBatch = compute_batch,
+        workers: Sequence[str] = ("worker-1", "worker-2"),
+        read_pool: ReadPool = pool_of(WorkerStatus("worker-1", "node"), WorkerStatus("worker-2", "node")),
+    ) -> None:
+        self.batches: list[Batch] = []
+        """What workers were called with."""
+
+        async def noted(worker_id: str, batch: Batch) -> BatchResult:
+            self.batches.append(batch)
+            return await run_batch(worker_id, batch)
+
+        settings = settings or Settings()
+        self.dispatcher = Dispatcher(noted, settings, clock=asyncio.get_running_loop().time)
+        self.dispatcher.set_workers(workers)
+        app = create_app(self.dispatcher, settings, read_pool)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        super().__init__(transport=transport, base_url="http://service")

@@ -1,0 +1,48 @@
+"""Callers on a bare socket: they send as they like, and leave when they like."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from deployments.launched import Service
+from tests.serve.processes import wait_until
+
+LONG_JOB: dict[str, object] = {"sequence_size": 10_000_000, "num_sequences": 1}
+"""Minutes of computing, on two cores."""
+
+
+def open_request(service: Service, body: dict[str, object], pause_seconds: float = 0.0) -> socket.socket:
+    """Send a job: its body together with its head, or after a pause. Closing the socket is leaving."""
+    url = httpx.URL(service.url)
+    connection = socket.create_connection((url.host, url.port or 80))
+    content = json.dumps(body).encode()
+    head = (
+        "POST /fibonacci HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
+    ).encode()
+    if pause_seconds:
+        connection.sendall(head)
+        time.sleep(pause_seconds)
+        connection.sendall(content)
+    else:
+        connection.sendall(head + content)
+    return connection
+
+
+@contextmanager
+def running(service: Service, body: dict[str, object]) -> Iterator[None]:
+    """The job runs while the block does; then its caller leaves."""
+    with httpx.Client(base_url=service.url) as client:
+
+        def unfinished() -> int:
+            count: int = client.get("/pool").json()["unfinished_jobs"]
+            return count
+
+        with open_request(service, body):
+            wait_until(lambda: unfinished() > 0, 10, "the job runs")
+            yield
+        wait_until(lambda: unfinished() == 0, 10, "the job is gone")

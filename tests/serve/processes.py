@@ -1,0 +1,39 @@
+"""Looking at the processes that a launcher or `serve run` started, all its descendants."""
+
+import contextlib
+import time
+from collections.abc import Callable
+
+import psutil
+
+
+def descendants(pid: int, title: str = "") -> list[psutil.Process]:
+    """The live descendants whose command line contains ``title``."""
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if title in " ".join(process.cmdline()):
+                    found.append(process)
+    return found
+
+
+def workers(pid: int) -> list[psutil.Process]:
+    """The worker replicas under the launcher with this pid."""
+    return descendants(pid, "ray::ServeReplica:fibonacci:FibonacciWorker")
+
+
+def cpu_seconds(processes: list[psutil.Process]) -> float:
+    """CPU time that the processes have used so far."""
+    times = [process.cpu_times() for process in processes]
+    return float(sum(t.user + t.system for t in times))
+
+
+def wait_until(condition: Callable[[], bool], timeout_seconds: float, what: str) -> float:
+    """Poll until ``condition()``; the seconds that it took. Fails with ``what`` after the time-out."""
+    started_at = time.monotonic()
+    while not condition():
+        if time.monotonic() - started_at > timeout_seconds:
+            raise AssertionError(f"not within {timeout_seconds} s: {what}")
+        time.sleep(0.02)
+    return time.monotonic() - started_at

@@ -1,0 +1,124 @@
+"""Starting and stopping: the launcher, a bare `serve run`, side by side, and what is left afterwards."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from deployments.launch import prepare
+from deployments.launched import launched
+from tests.serve import bounds
+from tests.serve.processes import descendants, wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_jobs_in_flight_are_answered_before_the_launcher_ends() -> None:
+    with launched("--cpus", "1") as service:
+        everything = descendants(service.process.pid)
+        answers: list[int] = []
+
+        def post() -> None:
+            body = {"sequence_size": 100_000, "num_sequences": 100}
+            answers.append(httpx.post(f"{service.url}/fibonacci", json=body, timeout=60).status_code)
+
+        caller = threading.Thread(target=post)
+        caller.start()
+        wait_until(lambda: httpx.get(f"{service.url}/pool").json()["unfinished_jobs"] == 1, 10, "the job runs")
+        assert service.stop(signal.SIGTERM) == 0
+        caller.join()
+    assert answers == [200]
+    assert "waiting for 1 jobs" in "".join(service.output)
+    assert not [process for process in everything if process.is_running()]
+
+
+def test_a_busy_port_gives_one_clear_line(service: object) -> None:
+    url = httpx.URL(service.url)  # type: ignore[attr-defined]
+    command = [sys.executable, "-m", "deployments.launch", "--port", str(url.port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stdout == f"error: cannot listen on 127.0.0.1:{url.port}: Address already in use\n"
+
+
+@pytest.fixture
+def bare_config(tmp_path: Path) -> Path:
+    """serve_config.yaml on free ports, for a bare `serve run` beside the tier's own service."""
+    config = prepare(yaml.safe_load((ROOT / "serve_config.yaml").read_text()), None, 0, tmp_path)
+    del config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    path = tmp_path / "serve_config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def serve_run(config: Path) -> "subprocess.Popen[bytes]":
+    environment = os.environ | {"RAY_ADDRESS": "local", "RAY_AUTH_MODE": "token"}
+    command = [str(Path(sys.executable).with_name("serve")), "run", str(config)]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def url_of(config: Path) -> str:
+    http = yaml.safe_load(config.read_text())["http_options"]
+    return f"http://{http['host']}:{http['port']}"
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.timeout(180)
+def test_a_bare_serve_run_is_the_service_and_ends_on_ctrl_c(bare_config: Path) -> None:
+    process = serve_run(bare_config)
+    url = url_of(bare_config)
+    try:
+        wait_until(lambda: answers(url), 90, "ready")
+        answer = httpx.post(f"{url}/fibonacci", json={"sequence_size": 10, "num_sequences": 1})
+        assert answer.raise_for_status().json()["sizes"] == [10]
+        everything = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(bounds.SHUTDOWN) == 0
+        wait_until(lambda: not any(p.is_running() for p in everything), 5, "no process is left")
+    finally:
+        process.kill()
+
+
+@pytest.mark.timeout(180)
+def test_kill_9_of_serve_run_leaves_nothing_running(bare_config: Path) -> None:
+    process = serve_run(bare_config)
+    url = url_of(bare_config)
+    try:
+        wait_until(lambda: answers(url), 90, "ready")
+        everything = [p for p in descendants(process.pid) if p.status() != psutil.STATUS_ZOMBIE]
+        assert any("haproxy" in p.name() for p in everything)
+    finally:
+        process.kill()
+        process.wait()
+    wait_until(lambda: not any(p.is_running() for p in everything), bounds.NOTHING_LEFT, "no process is left")
+
+
+@pytest.mark.timeout(300)
+def test_make_demo_prints_the_comparison() -> None:
+    started_at = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.demo"], cwd=ROOT, capture_output=True, text=True, timeout=280, check=True
+    )
+    lines = done.stdout.splitlines()
+    rows = [line for line in lines if " x 1" in line and "." in line and "/" not in line]
+    assert len(rows) >= 3, (done.stdout, time.monotonic() - started_at)
+    assert lines[-1].startswith("speed-up: ")
+    assert lines[-1].endswith(" (64 x 100000, 2 workers)")
+    json.dumps(lines)

@@ -1,0 +1,46 @@
+"""A caller that leaves: its computing stops, and nobody else's does."""
+
+import threading
+import time
+
+import httpx
+import pytest
+
+from deployments.launched import Service
+from tests.serve import bounds
+from tests.serve.callers import LONG_JOB, open_request
+from tests.serve.processes import cpu_seconds, wait_until, workers
+
+
+@pytest.mark.parametrize("pause_seconds", [0.0, 0.005])
+def test_the_cpu_is_idle_soon_after_a_caller_left(service: Service, pause_seconds: float) -> None:
+    processes = workers(service.process.pid)
+    connection = open_request(service, LONG_JOB, pause_seconds)
+    before = cpu_seconds(processes)
+    wait_until(lambda: cpu_seconds(processes) - before > 1.0, 10, "both workers compute")
+    connection.close()
+    time.sleep(bounds.CANCELLED_CPU_IDLE)
+    settled = cpu_seconds(processes)
+    time.sleep(1.0)
+    assert cpu_seconds(processes) - settled < 0.15  # what idle Ray workers use, and the clock's ticks
+
+
+def test_a_caller_that_leaves_takes_no_batch_mate_along(service: Service, client: httpx.Client) -> None:
+    long_job = open_request(service, LONG_JOB, 0.0)
+    statuses: list[int] = []
+
+    def stay() -> None:
+        for _ in range(20):
+            answer = client.post("/fibonacci", json={"sequence_size": 2_000, "num_sequences": 1})
+            statuses.append(answer.status_code)
+
+    stayer = threading.Thread(target=stay)
+    stayer.start()
+    while stayer.is_alive():  # callers whose small jobs ride with the stayer's, and who leave at once
+        leavers = [open_request(service, {"sequence_size": 2_000, "num_sequences": 1}, 0.0) for _ in range(4)]
+        time.sleep(0.005)
+        for leaver in leavers:
+            leaver.close()
+    long_job.close()
+    assert statuses == [200] * 20
+    wait_until(lambda: client.get("/pool").json()["unfinished_jobs"] == 0, 10, "nothing is left in the queue")

@@ -1,0 +1,49 @@
+"""Deadlines, refusals and fairness through the real service."""
+
+import time
+
+import httpx
+
+from deployments.launched import Service
+from tests.serve import bounds
+from tests.serve.callers import LONG_JOB, running
+
+
+def test_a_deadline_is_kept(client: httpx.Client) -> None:
+    started_at = time.perf_counter()
+    answer = client.post("/fibonacci", json=LONG_JOB | {"timeout_seconds": 1.0})
+    seconds = time.perf_counter() - started_at
+    assert (answer.status_code, answer.json()["type"]) == (504, "/problems/deadline")
+    assert 1.0 <= seconds < 1.0 + bounds.DEADLINE
+
+
+def test_a_job_too_costly_is_refused_with_its_cost(client: httpx.Client) -> None:
+    started_at = time.perf_counter()
+    answer = client.post("/fibonacci", json={"sequence_size": 10_000_000, "num_sequences": 10_000})
+    assert time.perf_counter() - started_at < bounds.REFUSAL
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/too-costly")
+    assert answer.json()["predicted_compute_seconds"] > answer.json()["max_compute_seconds"] == 600
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back(client: httpx.Client, service: Service) -> None:
+    with running(service, LONG_JOB):
+        answer = client.post("/fibonacci", json=LONG_JOB)
+        assert (answer.status_code, answer.json()["type"]) == (429, "/problems/queue-full")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert int(answer.headers["retry-after"]) == answer.json()["retry_after_seconds"] >= 1
+
+
+def test_a_short_job_does_not_wait_behind_a_long_one(client: httpx.Client, service: Service) -> None:
+    with running(service, LONG_JOB):
+        for _ in range(10):
+            started_at = time.perf_counter()
+            client.post("/fibonacci", json={"sequence_size": 1_000, "num_sequences": 1}).raise_for_status()
+            assert time.perf_counter() - started_at < bounds.SHORT_JOB_BEHIND_LONG
+
+
+def test_the_pool_tells_of_work_at_once(client: httpx.Client, service: Service) -> None:
+    with running(service, LONG_JOB):
+        time.sleep(bounds.POOL_AGE)
+        pool = client.get("/pool").json()
+        assert [worker["state"] for worker in pool["workers"]] == ["busy", "busy"]
+        assert pool["predicted_drain_seconds"] > 1

@@ -1,0 +1,39 @@
+"""Workers that die: the caller does not notice."""
+
+import threading
+
+import httpx
+
+from deployments.launched import Service
+from tests.serve import bounds
+from tests.serve.processes import wait_until, workers
+
+
+def alive_workers(client: httpx.Client) -> int:
+    pool = client.get("/pool").json()
+    return sum(worker["state"] != "silent" for worker in pool["workers"])
+
+
+def test_a_killed_worker_is_invisible_to_the_caller(client: httpx.Client, service: Service) -> None:
+    answers: list[httpx.Response] = []
+    body = {"sequence_size": 100_000, "num_sequences": 200}
+    caller = threading.Thread(target=lambda: answers.append(client.post("/fibonacci", json=body)))
+    before = {process.pid for process in workers(service.process.pid)}
+    caller.start()
+    with httpx.Client(base_url=service.url) as other:
+        wait_until(lambda: other.get("/pool").json()["unfinished_jobs"] == 1, 10, "the job runs")
+        workers(service.process.pid)[0].kill()
+        caller.join()
+        answer = answers[0].raise_for_status().json()
+        assert answer["sizes"] == [100_000] * 200
+        assert max(batch["attempts"] for batch in answer["batches"]) == 2
+        wait_until(lambda: alive_workers(other) == 2, bounds.WORKER_REPLACED, "the worker is replaced")
+    assert len({process.pid for process in workers(service.process.pid)} - before) == 1
+
+
+def test_jobs_wait_while_no_worker_is_left(client: httpx.Client, service: Service) -> None:
+    for process in workers(service.process.pid):
+        process.kill()
+    answer = client.post("/fibonacci", json={"sequence_size": 10, "num_sequences": 1})
+    assert answer.raise_for_status().json()["sizes"] == [10]
+    wait_until(lambda: alive_workers(client) == 2, bounds.WORKER_REPLACED, "both are replaced")

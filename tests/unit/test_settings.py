@@ -1,0 +1,42 @@
+"""Settings: one frozen model, unknown names refused, every field explained."""
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import Settings
+
+FIELDS = sorted(Settings.model_fields)
+
+
+def test_the_defaults_are_valid() -> None:
+    assert Settings.model_validate(Settings().model_dump()) == Settings()
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValidationError, match="max_sequence_sise"):
+        Settings.model_validate({"max_sequence_sise": 1})
+
+
+def test_settings_are_frozen() -> None:
+    settings = Settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.max_queued_jobs = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_has_a_default_and_a_description(name: str) -> None:
+    field = Settings.model_fields[name]
+    assert not field.is_required()
+    assert field.description
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_has_a_lower_bound(name: str) -> None:
+    with pytest.raises(ValidationError, match="greater than"):
+        Settings.model_validate({name: -1})
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if name.endswith("_seconds")])
+def test_no_setting_takes_what_is_not_a_number(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({name: float("nan")})
