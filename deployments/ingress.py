@@ -6,7 +6,6 @@ import os
 import time
 from typing import Any
 
-import ray
 from fastapi import FastAPI
 from ray import serve
 from ray.exceptions import RayError
@@ -36,7 +35,7 @@ class FibonacciIngress:
         self._settings = settings
         self._dispatcher = Dispatcher(self._run_batch, settings)
         self._workers = Workers(workers, self._dispatcher.set_workers)
-        reaper.watch(ray.get_runtime_context().get_node_id(), os.getppid())
+        self._reaper = reaper.watch(os.getppid())
         context = serve.get_replica_context()
         self._ingresses = serve.get_deployment_handle(context.deployment, context.app_name)
         self._pool: asyncio.Task[PoolStatus] | None = None

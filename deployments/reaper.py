@@ -1,9 +1,9 @@
-"""Ends this node's HAProxy when its Ray node is gone.
+"""Ends what outlives its Ray node when the node is killed instead of shut down.
 
-HAProxy is the child of a Ray actor and outlives it when the cluster is killed instead of shut down (``kill -9``, or
-SIGTERM to ``serve run``): it would hold the port and answer 500. Run as a script, this module waits on
-a pipe that its parent never writes to, so it wakes when the parent is gone; if the raylet is gone
-too, it kills the HAProxy processes that run from this node's folder.
+After ``kill -9`` of ``serve run``, or SIGTERM to it, HAProxy lives on, holds the port and answers 500; and Ray's agents
+stay for a minute, trying to report to a head that is gone. Run as a script, this module waits on a pipe that its
+parent never writes to, so it wakes when the parent is gone, however it went. If the raylet is gone too, it
+kills what that raylet left behind.
 """
 
 import contextlib
@@ -15,39 +15,59 @@ import time
 from pathlib import Path
 
 RAYLET_EXIT_SECONDS = 5.0
-"""How long a raylet may take to follow its workers; Ray's workers leave within a second of it."""
+"""How long a raylet may take to follow its workers; a living one means that only the parent went."""
+GRACE_SECONDS = 3.0
+"""How long the others may take to end by themselves."""
 
 
-def watch(node_id: str, raylet_pid: int) -> None:
-    """Start the watching process; it ends by itself."""
-    subprocess.Popen(  # noqa: S603 (this file, by this interpreter)
-        [sys.executable, "-I", "-S", __file__, node_id, str(raylet_pid)],
-        stdin=subprocess.PIPE,  # closed by the kernel when this process ends, however it ends
+def watch(raylet_pid: int) -> "subprocess.Popen[bytes]":
+    """Start the watching process; it takes the caller for dead as soon as nobody holds what this returns."""
+    return subprocess.Popen(  # noqa: S603 (this file, by this interpreter)
+        [sys.executable, "-I", "-S", __file__, str(raylet_pid)],
+        stdin=subprocess.PIPE,  # closed by the kernel when this process ends
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
 
 
-def _main(node_id: str, raylet_pid: int) -> None:
+def _main(raylet_pid: int) -> None:
+    children = {pid: start for pid in _pids() if (start := _child_start(pid, raylet_pid))}
     sys.stdin.buffer.read()
     give_up_at = time.monotonic() + RAYLET_EXIT_SECONDS
-    while _alive(raylet_pid):
+    while _stat(raylet_pid):
         if time.monotonic() > give_up_at:
             return  # only the parent went: its replacement watches
         time.sleep(0.1)
-    marker = f"/haproxy-serve/{node_id}/"
-    for process in Path("/proc").iterdir():
+    time.sleep(GRACE_SECONDS)
+    # Ray gives every process that a raylet starts, and so HAProxy, the raylet's pid in its environment;
+    # the agents overwrite theirs with their title, so they are known from before.
+    marker = f"RAY_RAYLET_PID={raylet_pid}\0".encode()
+    for pid in _pids():
         with contextlib.suppress(OSError):
-            if process.name.isdecimal() and marker in (process / "cmdline").read_text():
-                os.kill(int(process.name), signal.SIGKILL)
+            known = pid in children and _stat(pid)[19:20] == [children[pid]]
+            if pid != os.getpid() and (known or marker in Path(f"/proc/{pid}/environ").read_bytes()):
+                os.kill(pid, signal.SIGKILL)
 
 
-def _alive(pid: int) -> bool:
+def _pids() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal()]
+
+
+def _child_start(pid: int, parent_pid: int) -> str | None:
+    """When the process started, in clock ticks since boot, if it is a child of that parent."""
+    stat = _stat(pid)
+    return stat[19] if stat and int(stat[1]) == parent_pid else None
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the name (proc(5): state, ppid, ...); empty if it runs no more."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
+        fields = Path(f"/proc/{pid}/stat").read_bytes().decode(errors="replace").rpartition(")")[2].split()
+        if fields[0] != "Z":
+            return fields
+    return []
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], int(sys.argv[2]))
+    _main(int(sys.argv[1]))

@@ -1,7 +1,7 @@
 """The whole service in one process: the API over a real dispatcher, whose workers really compute."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 import pytest
@@ -45,6 +45,13 @@ def pool_of(*workers: WorkerStatus, queues: Sequence[QueueStatus] = (QueueStatus
     return read_pool
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the others go on until it holds; TimeoutError after 5 seconds."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 (a state that nobody announces)
+            await asyncio.sleep(0)
+
+
 class Client(httpx.AsyncClient):
     """A client of a service of its own. Make it in a running event loop, whose clock is the dispatcher's."""
 
@@ -53,7 +60,7 @@ class Client(httpx.AsyncClient):
         settings: Settings | None = None,
         run_batch: RunBatch = compute_batch,
         workers: Sequence[str] = ("worker-1", "worker-2"),
-        read_pool: ReadPool = pool_of(WorkerStatus("worker-1", "node"), WorkerStatus("worker-2", "node")),
+        read_pool: ReadPool | None = None,
     ) -> None:
         self.batches: list[Batch] = []
         """What workers were called with."""
@@ -65,6 +72,6 @@ class Client(httpx.AsyncClient):
         settings = settings or Settings()
         self.dispatcher = Dispatcher(noted, settings, clock=asyncio.get_running_loop().time)
         self.dispatcher.set_workers(workers)
-        app = create_app(self.dispatcher, settings, read_pool)
+        app = create_app(self.dispatcher, settings, read_pool or pool_of(WorkerStatus("worker-1", "node")))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         super().__init__(transport=transport, base_url="http://service")

@@ -8,7 +8,7 @@ import pytest
 
 from app.job import Batch, BatchResult, RunBatch
 from app.settings import Settings
-from tests.http.client import Client, compute_batch, in_virtual_time, wait_forever
+from tests.http.client import Client, compute_batch, in_virtual_time, until, wait_forever
 
 pytestmark = pytest.mark.anyio
 
@@ -123,7 +123,7 @@ async def test_the_cost_of_both_is_held_against_the_limit() -> None:
 async def test_a_refused_comparison_leaves_nothing_in_the_queue() -> None:
     client = Client(Settings(max_queued_jobs=2), wait_forever)
     waiting = asyncio.create_task(client.post("/fibonacci", json={"sequence_size": 10}))
-    await asyncio.sleep(0.01)
+    await until(lambda: bool(client.batches))
     assert (await client.post(PATH, json={"sequence_size": 10})).status_code == 429
     assert client.dispatcher.num_unfinished_jobs == 1
     waiting.cancel()

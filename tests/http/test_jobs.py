@@ -10,7 +10,7 @@ import pytest
 from app.errors import WorkerLostError
 from app.job import Batch, BatchResult
 from app.settings import Settings
-from tests.http.client import Client, compute_batch, wait_forever
+from tests.http.client import Client, compute_batch, until, wait_forever
 
 pytestmark = pytest.mark.anyio
 
@@ -103,8 +103,7 @@ async def test_the_default_is_a_sequence_of_100_000_terms_a_worker(body: dict[st
 async def test_without_workers_the_default_is_one_sequence_and_the_job_waits_for_a_worker() -> None:
     client = Client(workers=[])
     posted = asyncio.create_task(client.post("/fibonacci", json={"sequence_size": 10}))
-    await asyncio.sleep(0.01)
-    assert not posted.done()
+    await until(lambda: client.dispatcher.num_unfinished_jobs == 1)
     client.dispatcher.set_workers(["late"])
     assert (await posted).json()["sizes"] == [10]
 
@@ -201,12 +200,11 @@ async def test_a_segment_that_fails_its_check_is_computed_again() -> None:
     assert answer["sizes"] == [10]
 
 
-async def test_a_caller_that_leaves_stops_its_batches_and_nobody_elses() -> None:
+async def test_a_caller_that_leaves_takes_its_own_job_along_and_no_other() -> None:
     client = Client(run_batch=wait_forever)
     leaving = asyncio.create_task(client.post("/fibonacci", json={"sequence_size": 10}))
     staying = asyncio.create_task(client.post("/fibonacci", json={"sequence_size": 10}))
-    await asyncio.sleep(0.01)
-    assert client.dispatcher.num_unfinished_jobs == 2
+    await until(lambda: client.dispatcher.num_unfinished_jobs == 2)
     leaving.cancel()
     await asyncio.wait([leaving])
     assert client.dispatcher.num_unfinished_jobs == 1

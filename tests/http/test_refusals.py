@@ -11,7 +11,8 @@ from app.errors import WorkerLostError
 from app.job import Batch, BatchResult
 from app.problems import PROBLEM_TYPES
 from app.settings import Settings
-from tests.http.client import Client, in_virtual_time, wait_forever
+from app.status import PoolStatus
+from tests.http.client import Client, in_virtual_time, until, wait_forever
 
 pytestmark = pytest.mark.anyio
 
@@ -34,14 +35,18 @@ async def fail(worker_id: str, batch: Batch) -> BatchResult:
     raise RuntimeError("the password is hunter2")
 
 
-async def post_while_busy(client: Client, body: dict[str, int]) -> httpx.Response:
-    """Post a job while a big one is in the queue."""
-    big = asyncio.create_task(client.post("/fibonacci", json=BIG_JOB))
-    await asyncio.sleep(0.01)
-    assert client.dispatcher.num_unfinished_jobs == 1
+async def fail_to_read() -> PoolStatus:
+    """A pool that cannot be read."""
+    raise RuntimeError("the password is hunter2")
+
+
+async def post_behind(client: Client, ahead: dict[str, int], body: dict[str, int]) -> httpx.Response:
+    """Post a job while another is being computed."""
+    first = asyncio.create_task(client.post("/fibonacci", json=ahead))
+    await until(lambda: bool(client.batches))
     response = await client.post("/fibonacci", json=body)
-    big.cancel()
-    await asyncio.wait([big])
+    first.cancel()
+    await asyncio.wait([first])
     return response
 
 
@@ -62,14 +67,14 @@ async def test_the_largest_job_is_refused_at_once() -> None:
 
 async def test_a_full_queue_is_429_and_says_when_to_come_back() -> None:
     client = Client(Settings(max_queued_seconds=10), wait_forever)
-    response = await post_while_busy(client, BIG_JOB)
+    response = await post_behind(client, BIG_JOB, BIG_JOB)
     problem = assert_problem(response, 429, "/problems/queue-full")
     assert int(response.headers["retry-after"]) == problem["retry_after_seconds"] > 1
 
 
 async def test_retry_after_is_at_least_a_second() -> None:
-    client = Client(Settings(max_queued_jobs=1), wait_forever, [f"worker-{i}" for i in range(100_000)])
-    response = await post_while_busy(client, SMALL_JOB)
+    client = Client(Settings(max_queued_jobs=1), wait_forever)
+    response = await post_behind(client, SMALL_JOB, SMALL_JOB)
     problem = assert_problem(response, 429, "/problems/queue-full")
     assert response.headers["retry-after"] == "1"
     assert problem["retry_after_seconds"] == 1
@@ -77,13 +82,13 @@ async def test_retry_after_is_at_least_a_second() -> None:
 
 async def test_a_small_job_is_let_in_behind_a_big_one() -> None:
     client = Client(Settings(max_queued_seconds=10, max_timeout_seconds=0.05), wait_forever)
-    response = await post_while_busy(client, SMALL_JOB)
+    response = await post_behind(client, BIG_JOB, SMALL_JOB)
     assert_problem(response, 504, "/problems/deadline")
 
 
 async def test_after_the_big_job_is_gone_the_queue_is_empty_again() -> None:
     client = Client(Settings(max_queued_seconds=10), wait_forever)
-    await post_while_busy(client, BIG_JOB)
+    await post_behind(client, BIG_JOB, BIG_JOB)
     assert (client.dispatcher.num_unfinished_jobs, client.dispatcher.drain_seconds) == (0, 0.0)
 
 
@@ -125,8 +130,7 @@ async def test_a_draining_service_takes_no_new_jobs() -> None:
 async def test_a_draining_service_finishes_the_jobs_it_has() -> None:
     client = Client()
     posted = asyncio.create_task(client.post("/fibonacci", json={"sequence_size": 50_000}))
-    while not client.batches:
-        await asyncio.sleep(0)
+    await until(lambda: bool(client.batches))
     client.dispatcher.draining = True
     assert (await posted).status_code == 200
 
@@ -145,9 +149,14 @@ async def test_a_job_is_504_when_its_deadline_is_over(asked_seconds: float | Non
 async def test_worker_code_that_raises_is_500_with_nothing_inside() -> None:
     client = Client(run_batch=fail)
     response = await client.post("/fibonacci", json=SMALL_JOB, headers={"x-request-id": "req-1"})
-    problem = assert_problem(response, 500, "about:blank")
-    assert problem["request_id"] == "req-1"
-    assert not any(word in response.text for word in ("hunter2", "RuntimeError", "Traceback", "app/"))
+    assert_problem(response, 500, "about:blank")
+    assert response.json() == {
+        "type": "about:blank",
+        "title": "Internal Server Error",
+        "status": 500,
+        "detail": "The job could not be computed.",
+        "request_id": "req-1",
+    }
 
 
 async def test_a_job_that_kills_every_worker_is_500() -> None:
@@ -160,7 +169,7 @@ async def test_a_job_that_kills_every_worker_is_500() -> None:
 
 
 async def test_an_unexpected_error_is_500_with_nothing_inside() -> None:
-    client = Client(read_pool=lambda: fail_to_read())
+    client = Client(read_pool=fail_to_read)
     response = await client.get("/pool", headers={"x-request-id": "req-2"})
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"
@@ -169,13 +178,8 @@ async def test_an_unexpected_error_is_500_with_nothing_inside() -> None:
     }  # fmt: skip
 
 
-async def fail_to_read() -> Any:
-    """Reading the pool breaks."""
-    raise RuntimeError("the password is hunter2")
-
-
 async def test_an_unexpected_error_is_logged_once_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    await Client(read_pool=lambda: fail_to_read()).get("/pool")
+    await Client(read_pool=fail_to_read).get("/pool")
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.exc_info is not None
 

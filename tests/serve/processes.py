@@ -23,6 +23,11 @@ def workers(pid: int) -> list[psutil.Process]:
     return descendants(pid, "ray::ServeReplica:fibonacci:FibonacciWorker")
 
 
+def any_alive(processes: list[psutil.Process]) -> bool:
+    """Whether one of them still runs; a zombie that nobody has reaped does not."""
+    return any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
 def cpu_seconds(processes: list[psutil.Process]) -> float:
     """CPU time that the processes have used so far."""
     times = [process.cpu_times() for process in processes]

@@ -1,10 +1,13 @@
-"""The unit tier runs without Ray: nothing here may import it, let alone start it."""
+"""The unit tier runs without Ray, and the same way every time."""
 
 import sys
 from collections.abc import Iterator
 
-import gmpy2  # noqa: F401 (loaded before the guard looks, so that only Ray can fail it)
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("unit", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("unit")
 
 
 @pytest.fixture(autouse=True)

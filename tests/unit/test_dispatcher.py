@@ -1,0 +1,523 @@
+"""The dispatcher's rules: what is sent, where, when, and what becomes of a job. All in virtual time."""
+
+import asyncio
+import contextvars
+from collections import Counter
+from typing import Any, TypeVar
+
+import pytest
+
+from app.cost import work_of, work_of_segments
+from app.dispatcher import Dispatcher
+from app.errors import DeadlineError, DrainingError, QueueFullError, RefusedError, TooCostlyError
+from app.job import Batch, BatchResult, Execution, Job, JobResult
+from app.settings import Settings
+from tests.unit.simulated_pool import COST, ROOMY, SimulatedPool, assert_nothing_is_left, job
+from tests.virtual_time import run_virtually
+
+MINUTES = 600.0
+MILLISECOND = 0.001
+
+
+def submit(pool: SimulatedPool, *jobs: Job, timeout_seconds: float | None = None) -> "asyncio.Task[list[JobResult]]":
+    return asyncio.create_task(pool.dispatcher.run(*jobs, timeout_seconds=timeout_seconds))
+
+
+async def cancel(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def seconds_of(batch: Batch) -> float:
+    return COST.seconds(work_of_segments(batch.segments))
+
+
+# One job
+
+
+def test_every_sequence_comes_back_whole() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(3)
+        (result,) = await pool.dispatcher.run(job(0.7, num_sequences=5))
+        assert result.sizes == [result.job.sequence_size] * 5
+        assert result.num_segments == sum(s.count for call in pool.calls for s in call.batch.segments)
+        assert result.num_recomputed == 0
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("execution", Execution)
+@pytest.mark.parametrize("num_sequences", [1, 1_000])
+def test_empty_sequences_come_back(execution: Execution, num_sequences: int) -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        (result,) = await pool.dispatcher.run(Job("", 0, num_sequences, execution))
+        assert result.sizes == [0] * num_sequences
+        assert result.last_term is None
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_the_last_term_is_that_of_the_sequence() -> None:
+    async def main() -> None:
+        (result,) = await SimulatedPool(3).dispatcher.run(job(0.7, num_sequences=5))
+        assert result.last_term is not None
+        assert result.last_term.index == result.job.sequence_size - 1
+
+    run_virtually(main())
+
+
+def test_a_local_job_goes_in_one_call_to_one_worker() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(4)
+        (result,) = await pool.dispatcher.run(job(2.0, 10, Execution.LOCAL))
+        assert len(pool.calls) == 1
+        assert result.sizes == [result.job.sequence_size] * 10
+        assert (result.timing.num_batches, result.timing.num_workers) == (1, 1)
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_the_timing_of_a_job_adds_up() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(4)
+        await asyncio.sleep(10.0)
+        (result,) = await pool.dispatcher.run(job(1.0, 20))
+        timing = result.timing
+        assert timing.queued_seconds == 0.0
+        assert timing.compute_seconds == pytest.approx(sum(seconds_of(call.batch) for call in pool.calls))
+        assert timing.compute_seconds == pytest.approx(timing.predicted_compute_seconds, rel=0.05)
+        assert 3.5 < timing.parallelism <= 4.0
+        assert (timing.num_workers, timing.num_batches) == (4, len(pool.calls))
+
+    run_virtually(main())
+
+
+def test_the_records_of_a_job_add_up() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        (result,) = await pool.dispatcher.run(job(1.0, 3))
+        records = result.batches
+        assert sum(record.num_terms for record in records) == 3 * result.job.sequence_size
+        assert sum(record.compute_seconds for record in records) == pytest.approx(result.timing.compute_seconds)
+        assert all(0 <= record.dispatched_at_seconds < record.returned_at_seconds for record in records)
+        assert max(record.returned_at_seconds for record in records) == result.timing.total_seconds
+        assert {record.attempts for record in records} == {1}
+
+    run_virtually(main())
+
+
+@pytest.mark.xfail(strict=True, reason="_first_dispatched_at or now: a clock that reads 0.0 counts as never")
+def test_a_job_dispatched_when_the_clock_reads_zero_was_not_queued() -> None:
+    async def main() -> None:
+        (result,) = await SimulatedPool(1).dispatcher.run(job(1.0))
+        assert result.timing.queued_seconds == 0.0
+
+    run_virtually(main())
+
+
+def test_only_the_first_thousand_batches_are_recorded() -> None:
+    async def main() -> None:
+        (result,) = await SimulatedPool(4).dispatcher.run(job(1.0, 300))
+        assert result.timing.num_batches > 1_000
+        assert len(result.batches) == 1_000
+
+    run_virtually(main())
+
+
+def test_two_runs_under_one_admission_come_one_after_the_other() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(4)
+        local_job, distributed_job = job(1.0, 4, Execution.LOCAL), job(1.0, 4)
+        local, distributed = await pool.dispatcher.run(local_job, distributed_job)
+        assert (local.job, distributed.job) == (local_job, distributed_job)
+        assert pool.calls[1].sent_at >= local.timing.total_seconds
+        assert local.timing.total_seconds / distributed.timing.total_seconds > 3.0
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+# Batch sizes
+
+
+def test_batches_shrink_from_the_ceiling_to_the_floor() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(4)
+        await pool.dispatcher.run(job(0.001, 4_000))
+        sizes = [seconds_of(call.batch) for call in pool.calls]
+        assert max(sizes) == pytest.approx(0.2, rel=0.25)
+        assert min(sizes[:-1]) >= 0.009
+        assert sizes[0] > 10 * sizes[-2]
+
+    run_virtually(main())
+
+
+def test_batches_grow_with_the_pool_so_that_the_ingress_keeps_up() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(500, ROOMY.model_copy(update={"dispatch_cpu_seconds": 0.001}))
+        await pool.dispatcher.run(job(1.0, 3_000))
+        assert min(seconds_of(call.batch) for call in pool.calls[:1_000]) >= 0.5
+        assert len(pool.calls) * 0.001 < 3_000 / 500
+
+    run_virtually(main())
+
+
+def test_a_thousand_workers_reach_95_percent_of_the_ideal() -> None:
+    """10 s of work for each, 5 ms to and fro, and an ingress that takes 0.3 ms to send a batch."""
+    settings = ROOMY.model_copy(update={"dispatch_cpu_seconds": 0.0003})
+
+    async def main() -> None:
+        pool = SimulatedPool(1_000, settings, latency_seconds=0.005, dispatch_seconds=0.0003)
+        (result,) = await pool.dispatcher.run(job(0.59, 17_000))
+        ideal_seconds = COST.segment_seconds(0, result.job.sequence_size, 17_000) / 1_000
+        assert ideal_seconds == pytest.approx(10.0, rel=0.02)
+        assert result.timing.total_seconds <= ideal_seconds / 0.95
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_at_most_two_batches_are_in_flight_a_worker() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(3)
+        await pool.dispatcher.run(job(1.0, 30))
+        assert pool.most_in_flight == 2
+
+    run_virtually(main())
+
+
+def test_a_third_batch_is_in_flight_only_if_it_is_short() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        long = submit(pool, job(MINUTES))
+        await asyncio.sleep(0.01)
+        await asyncio.wait([submit(pool, job(MILLISECOND)) for _ in range(5)])
+        assert pool.most_in_flight == 3
+        await cancel(long)
+
+    run_virtually(main())
+
+
+# Fairness
+
+
+def test_a_millisecond_behind_ten_minutes_is_sent_at_once_and_answered_within_a_batch() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        long = submit(pool, job(MINUTES))
+        await asyncio.sleep(5.0)
+        (result,) = await pool.dispatcher.run(job(MILLISECOND))
+        assert result.timing.queued_seconds == 0.0
+        assert result.timing.total_seconds < 3 * ROOMY.batch_ceiling_seconds
+        await cancel(long)
+
+    run_virtually(main())
+
+
+def test_a_millisecond_behind_a_local_job_is_answered_within_slices() -> None:
+    """A local job is one call of minutes: the worker's turns let the short one in."""
+
+    async def main() -> None:
+        pool = SimulatedPool(1, slice_seconds=0.010)
+        long = submit(pool, job(MINUTES, execution=Execution.LOCAL))
+        await asyncio.sleep(1.0)
+        (result,) = await pool.dispatcher.run(job(MILLISECOND))
+        assert result.timing.total_seconds < 0.030
+        await cancel(long)
+
+    run_virtually(main())
+
+
+def test_two_equal_jobs_share_the_pool() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        ends = await asyncio.gather(*(submit(pool, job(0.5, 40)) for _ in range(2)))
+        first, second = (result.timing.total_seconds for (result,) in ends)
+        assert first == pytest.approx(second, rel=0.05)
+
+    run_virtually(main())
+
+
+def test_two_callers_share_the_pool_however_many_jobs_each_has() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        many = [submit(pool, job(0.5, 40, caller="many")) for _ in range(9)]
+        (alone,) = await pool.dispatcher.run(job(0.5, 40, caller="one"))
+        assert alone.timing.total_seconds == pytest.approx(2 * 20 / 2, rel=0.1)
+        for task in many:
+            await cancel(task)
+
+    run_virtually(main())
+
+
+# Coalescing
+
+
+def test_a_lone_small_job_leaves_at_once() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        await pool.dispatcher.run(job(MILLISECOND))
+        assert [call.sent_at for call in pool.calls] == [0.0]
+
+    run_virtually(main())
+
+
+def test_small_jobs_that_wait_together_ride_in_one_batch() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        results = await asyncio.gather(*(submit(pool, job(MILLISECOND)) for _ in range(12)))
+        assert len(results) == 12
+        assert [len(call.batch.segments) for call in pool.calls] == [1, 1, 1, 9]
+
+    run_virtually(main())
+
+
+def test_a_coalesced_batch_is_no_longer_than_the_floor() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        await asyncio.gather(*(submit(pool, job(0.003)) for _ in range(50)))
+        assert max(seconds_of(call.batch) for call in pool.calls) <= ROOMY.batch_floor_seconds
+
+    run_virtually(main())
+
+
+def test_each_job_of_a_coalesced_batch_gets_only_its_own() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        jobs = [Job(str(n), 100 + n, 1 + n % 3) for n in range(20)]
+        results = await asyncio.gather(*(submit(pool, each) for each in jobs))
+        assert max(len(call.batch.segments) for call in pool.calls) > 10
+        for expected, (result,) in zip(jobs, results, strict=True):
+            size, count = expected.sequence_size, expected.num_sequences
+            assert (result.job, result.sizes) == (expected, [size] * count)
+            assert result.last_term is not None
+            assert result.last_term.index == size - 1
+            assert sum(record.num_terms for record in result.batches) == size * count
+            assert result.timing.compute_seconds == pytest.approx(COST.segment_seconds(0, size, count))
+
+    run_virtually(main())
+
+
+# Refusals
+
+
+Refusal = TypeVar("Refusal", bound=RefusedError)
+
+
+async def refusal_of(pool: SimulatedPool, kind: type[Refusal], *jobs: Job) -> Refusal:
+    """The refusal of these jobs; nothing was sent for them."""
+    num_calls = len(pool.calls)
+    with pytest.raises(kind) as caught:
+        await pool.dispatcher.run(*jobs)
+    assert len(pool.calls) == num_calls
+    return caught.value
+
+
+def test_a_job_that_costs_too_much_alone_is_refused() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2, Settings(max_compute_seconds=10.0))
+        refusal = await refusal_of(pool, TooCostlyError, job(11.0))
+        assert refusal.predicted_compute_seconds == pytest.approx(11.0, rel=0.05)
+        assert refusal.max_compute_seconds == 10.0
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_jobs_under_one_admission_are_refused_together() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2, Settings(max_compute_seconds=10.0))
+        await refusal_of(pool, TooCostlyError, job(6.0), job(6.0))
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_a_job_with_too_much_ahead_of_it_is_refused_with_the_time_to_come_back() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2, Settings(max_queued_seconds=30.0, max_timeout_seconds=86_400))
+        tasks = [submit(pool, job(40.0)) for _ in range(2)]
+        await asyncio.sleep(0.001)
+        refusal = await refusal_of(pool, QueueFullError, job(40.0))
+        assert refusal.predicted_wait_seconds == pytest.approx(40.0, rel=0.05)
+        assert 8 <= refusal.retry_after_seconds <= 13
+        await asyncio.sleep(refusal.retry_after_seconds)
+        results = await asyncio.gather(pool.dispatcher.run(job(40.0)), *tasks)
+        assert len(results) == 3
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_a_short_job_is_admitted_where_a_long_one_is_refused() -> None:
+    """The fair queue serves it first, so it does not wait for all that stands there."""
+
+    async def main() -> None:
+        pool = SimulatedPool(1, Settings(max_queued_seconds=30.0))
+        long = submit(pool, job(100.0))
+        await asyncio.sleep(0.001)
+        await refusal_of(pool, QueueFullError, job(50.0))
+        await pool.dispatcher.run(job(MILLISECOND))
+        await cancel(long)
+
+    run_virtually(main())
+
+
+def test_no_more_jobs_are_held_than_the_limit() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1, Settings(max_queued_jobs=3))
+        tasks = [submit(pool, job(MILLISECOND)) for _ in range(3)]
+        await asyncio.sleep(0)
+        refusal = await refusal_of(pool, QueueFullError, job(MILLISECOND))
+        assert refusal.retry_after_seconds == 1
+        await asyncio.gather(*tasks)
+        await pool.dispatcher.run(job(MILLISECOND))
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_draining_refuses_new_jobs_and_finishes_the_old() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        old = submit(pool, job(1.0))
+        await asyncio.sleep(0.1)
+        pool.dispatcher.draining = True
+        await refusal_of(pool, DrainingError, job(MILLISECOND))
+        (result,) = await old
+        assert result.sizes == [result.job.sequence_size]
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+# Cancellation and deadlines
+
+
+def test_a_cancelled_job_leaves_the_queue_and_the_workers() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        task = submit(pool, job(MINUTES))
+        await asyncio.sleep(10.05)
+        await cancel(task)
+        await asyncio.sleep(0.001)
+        assert Counter(call.outcome for call in pool.calls)["cancelled"] == 4
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_a_job_cancelled_before_it_was_sent_is_never_sent() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        long = submit(pool, job(MINUTES, execution=Execution.LOCAL), job(MINUTES, execution=Execution.LOCAL))
+        await asyncio.sleep(1.0)
+        assert len(pool.calls) == 1
+        await cancel(long)
+        await asyncio.sleep(1.0)
+        assert len(pool.calls) == 1
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_the_batch_mates_of_a_cancelled_job_are_untouched() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1, latency_seconds=0.1)
+        tasks = [submit(pool, job(MILLISECOND)) for _ in range(10)]
+        await asyncio.sleep(0.15)
+        assert len(pool.calls[-1].batch.segments) == 7
+        await cancel(tasks[-1])
+        results = await asyncio.gather(*tasks[:-1])
+        assert all(result.sizes == [result.job.sequence_size] for (result,) in results)
+        assert {call.outcome for call in pool.calls} == {"returned"}
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_a_batch_is_cancelled_when_its_last_job_is() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1, latency_seconds=0.1)
+        tasks = [submit(pool, job(MILLISECOND)) for _ in range(10)]
+        await asyncio.sleep(0.15)
+        for task in tasks[3:]:
+            await cancel(task)
+        await asyncio.sleep(0)
+        assert [call.outcome for call in pool.calls] == ["returned"] * 3 + ["cancelled"]
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_a_job_ends_at_its_deadline() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        with pytest.raises(DeadlineError) as caught:
+            await pool.dispatcher.run(job(MINUTES), timeout_seconds=7.0)
+        assert caught.value.timeout_seconds == 7.0
+        assert asyncio.get_running_loop().time() == pytest.approx(7.0)
+        await asyncio.sleep(0.001)
+        assert Counter(call.outcome for call in pool.calls)["cancelled"] > 0
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_jobs_under_one_admission_share_their_deadline() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        with pytest.raises(DeadlineError):
+            await pool.dispatcher.run(job(6.0), job(6.0), timeout_seconds=7.0)
+        await asyncio.sleep(0.001)
+        assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+def test_the_longest_deadline_is_the_default() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1, Settings(max_timeout_seconds=5.0))
+        with pytest.raises(DeadlineError) as caught:
+            await pool.dispatcher.run(job(50.0))
+        assert caught.value.timeout_seconds == 5.0
+
+    run_virtually(main())
+
+
+# The seam
+
+
+def test_a_batch_is_sent_from_an_empty_context() -> None:
+    """Or Serve would cancel it together with the request that happened to send it."""
+    contexts: list[int] = []
+
+    async def main() -> None:
+        pool = SimulatedPool(1)
+
+        async def run_batch(worker_id: str, batch: Batch) -> BatchResult:
+            contexts.append(len(contextvars.copy_context()))
+            return await pool.run_batch(worker_id, batch)
+
+        dispatcher = Dispatcher(run_batch, ROOMY, asyncio.get_running_loop().time)
+        dispatcher.set_workers(pool.worker_ids)
+        await dispatcher.run(job(MILLISECOND))
+
+    run_virtually(main())
+    assert contexts == [0]
+
+
+def test_the_cost_model_learns_from_what_comes_back() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        work = work_of(0, 100_000)
+        pool.dispatcher.cost.observe(work, 10 * COST.seconds(work))
+        await pool.dispatcher.run(job(1.0, 10))
+        assert pool.dispatcher.cost.seconds(work) == pytest.approx(COST.seconds(work), rel=0.3)
+
+    run_virtually(main())
