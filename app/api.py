@@ -5,21 +5,13 @@ import uuid
 from fastapi import APIRouter, FastAPI, HTTPException, Response
 
 from app import __version__
+from app.answers import CompareResponse, Health, JobResponse, PoolResponse
 from app.dispatcher import Dispatcher
 from app.errors import DrainingError
 from app.job import Execution, Job, Timing
 from app.problems import add_problem_handlers, problem_docs
 from app.requests import JsonRoute
-from app.schemas import (
-    CompareRequest,
-    CompareResponse,
-    Health,
-    JobRequest,
-    JobResponse,
-    PoolResponse,
-    Problem,
-    bounded_requests,
-)
+from app.schemas import CompareRequest, JobRequest, bounded
 from app.settings import Settings
 from app.status import ReadPool
 
@@ -38,7 +30,7 @@ def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool) 
         title="Fibonacci service",
         version=__version__,
         description=DESCRIPTION,
-        responses={500: problem_docs(500)[500] | {"model": Problem}},
+        responses=problem_docs(500),
         redoc_url=None,
     )
     add_problem_handlers(app)
@@ -49,10 +41,12 @@ def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool) 
 
 def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
     router = APIRouter(route_class=JsonRoute, tags=["jobs"])
-    BoundedJobRequest, BoundedCompareRequest = bounded_requests(settings)  # noqa: N806 (classes)
+    BoundedJobRequest = bounded(JobRequest, settings)  # noqa: N806 (a class)
+    BoundedCompareRequest = bounded(CompareRequest, settings)  # noqa: N806 (a class)
 
     def new_job(body: CompareRequest, execution: Execution) -> Job:
-        num_sequences = body.num_sequences or max(1, dispatcher.num_workers)
+        default = min(max(1, dispatcher.num_workers), settings.max_num_sequences)
+        num_sequences = body.num_sequences or default
         return Job(uuid.uuid4().hex, body.sequence_size, num_sequences, execution)
 
     @router.post(

@@ -36,11 +36,13 @@ class Backlog:
         if seconds > settings.max_compute_seconds:
             raise TooCostlyError(seconds, settings.max_compute_seconds)
         wait_seconds = self._seconds_ahead_of(seconds, num_workers) / max(1, num_workers)
-        if wait_seconds > settings.max_queued_seconds:
-            excess = wait_seconds - settings.max_queued_seconds
-            raise QueueFullError(wait_seconds, max(1, math.ceil(excess)))
-        if len(self._jobs) + len(jobs) > settings.max_queued_jobs:
-            raise QueueFullError(wait_seconds, max(1, math.ceil(wait_seconds)))
+        if (excess := wait_seconds - settings.max_queued_seconds) > 0:
+            limit = f"longer than {settings.max_queued_seconds:g} s"
+            reason = f"What stands ahead of the job takes {wait_seconds:.1f} s, {limit}."
+            raise QueueFullError(reason, max(1, math.ceil(excess)))
+        if len(self._jobs) >= settings.max_queued_jobs:
+            reason = f"{len(self._jobs)} jobs are unfinished: no more are held."
+            raise QueueFullError(reason, max(1, math.ceil(wait_seconds)))
         for job in jobs:
             self._jobs[job.number] = job
         self.seconds += seconds

@@ -258,9 +258,7 @@ class Dispatcher:
             else:
                 if isinstance(error, WorkerLostError):
                     self._suspend(flight.worker)
-                else:
-                    logger.error("a batch failed on %s", flight.worker.worker_id, exc_info=error)
-                self._retry(flight)
+                self._retry(flight, error)
         self._pump()
 
     def _returned(self, flight: Flight, result: BatchResult) -> None:
@@ -280,12 +278,15 @@ class Dispatcher:
                     _fail(progress, ComputationError("a segment failed its check twice"))
                 self._retries.append(wrong)
 
-    def _retry(self, flight: Flight) -> None:
+    def _retry(self, flight: Flight, error: BaseException) -> None:
         """Send the pieces of a lost batch again, each alone: a poison job fails alone."""
+        logger.warning("a batch was lost with worker %s: %r", flight.worker.worker_id, error)
         for piece in flight.pieces:
             piece.shunned_worker_id = flight.worker.worker_id
             if piece.attempts >= MAX_ATTEMPTS:
-                _fail(piece.progress, ComputationError(f"lost {MAX_ATTEMPTS} workers"))
+                failure = ComputationError(f"failed on {MAX_ATTEMPTS} workers")
+                failure.__cause__ = error
+                _fail(piece.progress, failure)
             self._retries.append(piece)
 
     def _suspend(self, worker: Worker) -> None:

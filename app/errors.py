@@ -30,11 +30,11 @@ class TooCostlyError(RefusedError):
 
 
 class QueueFullError(RefusedError):
-    """What the fair queue puts ahead of the job would take longer than the limit."""
+    """What the fair queue puts ahead of the job would take too long, or too many jobs are held already."""
 
-    def __init__(self, predicted_wait_seconds: float, retry_after_seconds: int) -> None:
-        super().__init__(predicted_wait_seconds, retry_after_seconds)
-        self.predicted_wait_seconds = predicted_wait_seconds
+    def __init__(self, reason: str, retry_after_seconds: int) -> None:
+        super().__init__(reason, retry_after_seconds)
+        self.reason = reason
         self.retry_after_seconds = retry_after_seconds
 
 

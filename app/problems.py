@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app.errors import (
@@ -26,6 +27,10 @@ NO_WORKER_RETRY_SECONDS = 10
 """Serve replaces a dead worker in 6 to 10 seconds."""
 
 logger = logging.getLogger("ray.serve")
+
+MAX_ERRORS_TOLD = 20
+MAX_NAME_TOLD = 80
+"""An answer to a wrong body must not be larger than the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,12 @@ def typed_problem(name: str, detail: str, **extensions: Any) -> Problem:
 
 def untyped_problem(status: int, detail: str | None = None, **extensions: Any) -> Problem:
     """A problem whose status says it all."""
-    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **extensions)
+    return Problem(title=_phrase(status), status=status, detail=detail, **extensions)
+
+
+def _phrase(status: int) -> str:
+    """RFC 9110's phrase, which Python has of all of them since 3.13."""
+    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
 
 
 def job_problem(error: JobError) -> tuple[Problem, dict[str, str]]:
@@ -103,9 +113,8 @@ def job_problem(error: JobError) -> tuple[Problem, dict[str, str]]:
             detail = f"Predicted {predicted:.6g} core-seconds; the limit is {limit:g}."
             predicted_seconds = {"predicted_compute_seconds": predicted, "max_compute_seconds": limit}
             return typed_problem("too-costly", detail, **predicted_seconds), {}
-        case QueueFullError(predicted_wait_seconds=wait, retry_after_seconds=retry):
-            detail = f"Predicted wait: {wait:.1f} s."
-            return _retry_later(typed_problem("queue-full", detail), retry)
+        case QueueFullError(reason=reason, retry_after_seconds=retry):
+            return _retry_later(typed_problem("queue-full", reason), retry)
         case NoWorkerError(waited_seconds=waited):
             detail = f"No worker for {waited:g} s."
             return _retry_later(typed_problem("no-worker", detail), NO_WORKER_RETRY_SECONDS)
@@ -129,13 +138,16 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(JobError)
     async def job_error(request: Request, error: JobError) -> Response:
         if isinstance(error, ComputationError):
-            logger.error("job failed: %s", error)
+            logger.error("job failed", exc_info=error)
         problem, headers = job_problem(error)
         return problem_response(request, problem, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = [{"location": list(e["loc"]), "message": e["msg"]} for e in error.errors()]
+        errors = [
+            {"location": [_shorten(part) for part in e["loc"]], "message": e["msg"]}
+            for e in error.errors()[:MAX_ERRORS_TOLD]
+        ]
         return problem_response(request, untyped_problem(422, "The body is invalid.", errors=errors))
 
     @app.exception_handler(StarletteHTTPException)
@@ -149,6 +161,17 @@ def add_problem_handlers(app: FastAPI) -> None:
         logger.error("unexpected error", exc_info=error)
         return problem_response(request, untyped_problem(500))
 
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = FastAPI.openapi(app)  # what `problem_docs` refers to is no route's model
+            _, definitions = models_json_schema(
+                [(Problem, "serialization")], ref_template="#/components/schemas/{model}"
+            )
+            document["components"]["schemas"] |= definitions["$defs"]
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
     @app.get("/problems/{name}", include_in_schema=False)
     async def problem_page(name: str) -> HTMLResponse:
         if (kind := PROBLEM_TYPES.get(name)) is None:
@@ -161,15 +184,29 @@ def add_problem_handlers(app: FastAPI) -> None:
         )
 
 
+def _shorten(name: str | int) -> str | int:
+    return name[:MAX_NAME_TOLD] if isinstance(name, str) else name
+
+
 def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI ``responses`` of these statuses, with an example each."""
     return {status: _problem_doc(status) for status in statuses}
 
 
+EXAMPLE_ERRORS = (
+    TooCostlyError(1234.5, 600.0),
+    QueueFullError("What stands ahead of the job takes 73.2 s, longer than 60 s.", 14),
+    NoWorkerError(30.0),
+    DrainingError(),
+    DeadlineError(300.0),
+)
+
+
 def _problem_doc(status: int) -> dict[str, Any]:
-    typed = {name: kind for name, kind in PROBLEM_TYPES.items() if kind.status == status}
+    problems = [job_problem(error)[0] for error in EXAMPLE_ERRORS]
+    typed = [problem for problem in problems if problem.status == status]
     examples: dict[str, Any] = {
-        name: {"value": typed_problem(name, kind.meaning).model_dump(exclude_none=True)} for name, kind in typed.items()
+        problem.type.rpartition("/")[2]: {"value": problem.model_dump(exclude_none=True)} for problem in typed
     }
     if not typed or status == 422:
         value = untyped_problem(status).model_dump(exclude_none=True)
@@ -178,7 +215,7 @@ def _problem_doc(status: int) -> dict[str, Any]:
             value["errors"] = [{"location": location, "message": "Input should be a valid integer"}]
         examples["plain"] = {"value": value}
     doc: dict[str, Any] = {
-        "description": HTTPStatus(status).phrase,
+        "description": _phrase(status),
         "content": {
             "application/problem+json": {
                 "schema": {"$ref": "#/components/schemas/Problem"},

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -31,12 +32,17 @@ class JsonRequest(Request):
         """The parsed body; HTTPException 400 if it is not JSON."""
         try:
             return json.loads(
-                await self.body(),
+                (await self.body()).decode(),  # bytes would be taken as UTF-16 and UTF-32 too
+                parse_int=_parse_int,
                 parse_constant=_refuse_constant,
                 object_pairs_hook=_refuse_duplicates,
             )
         except (ValueError, RecursionError) as error:
             raise HTTPException(400, f"The body is not JSON: {error}.") from None
+
+
+def _parse_int(digits: str) -> int:
+    return int(digits[:30])  # Python refuses 4,300 digits and more; 30 are above every limit too
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -63,7 +69,11 @@ class JsonRoute(APIRoute):
             if request.headers.get("content-encoding", "identity").lower() != "identity":
                 raise HTTPException(415, "The body must not be encoded.")
             json_request = JsonRequest(request.scope, request.receive)
-            if not await json_request.body():
+            try:
+                empty = not await json_request.body()
+            except ClientDisconnect:
+                empty = True  # nobody reads the answer
+            if empty:
                 raise HTTPException(400, "The body is empty; {} asks for the defaults.")
             return await handle(json_request)
 

@@ -1,53 +1,27 @@
-"""What the API takes and gives, as pydantic models: they validate, serialise and document it."""
+"""What the API takes, and its errors: pydantic models that validate and document. ``app.answers`` has the rest."""
 
-from typing import Annotated, Any, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from app.fibonacci import LastTerm
-from app.job import BatchRecord, Execution, JobResult, Timing
+from app.job import Execution
 from app.settings import Settings
-from app.status import PoolStatus, WorkerStatus
 
-EXAMPLE_TIMING: dict[str, JsonValue] = {
-    "total_seconds": 0.0956,
-    "queued_seconds": 0.0002,
-    "compute_seconds": 0.1764,
-    "parallelism": 1.85,
-    "num_workers": 2,
-    "num_batches": 8,
-    "predicted_compute_seconds": 0.1789,
-}
-EXAMPLE_LAST_TERM: dict[str, JsonValue] = {
-    "index": 99999,
-    "num_digits": 20899,
-    "bit_length": 69423,
-    "sha256": "87c081bee72c63f20ecf4bd6fecff2ab2515538d76f4737727dbdd6ddf99270d",
-}
-EXAMPLE_BATCH: dict[str, JsonValue] = {
-    "worker_id": "1kmwbh1u",
-    "node_id": "5f5e3a4c2b1d",
-    "num_terms": 400000,
-    "attempts": 1,
-    "dispatched_at_seconds": 0.0002,
-    "returned_at_seconds": 0.0931,
-    "worker_queued_seconds": 0.0011,
-    "compute_seconds": 0.0882,
-}
+DEFAULT_SEQUENCE_SIZE = 100_000
+"""The tutorial's."""
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class _Response(BaseModel):
-    model_config = ConfigDict(frozen=True, from_attributes=True)
-
-
-class CompareRequest(_Request):
+class CompareRequest(BaseModel):
     """A job to run twice: locally, then distributed."""
 
-    sequence_size: int = 100_000
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        json_schema_extra={"examples": [{"sequence_size": 100_000, "num_sequences": 8}]},
+    )
+
+    sequence_size: int = DEFAULT_SEQUENCE_SIZE
     num_sequences: int | None = None
     timeout_seconds: float | None = None
 
@@ -58,214 +32,45 @@ class JobRequest(CompareRequest):
     # From JSON an enum's value is a string: strict mode would want the member itself.
     execution: Annotated[Execution, Field(strict=False)] = Field(
         Execution.DISTRIBUTED,
-        description="distributed: cut over the pool; local: all on one worker, in one call, "
-        "one sequence after another.",
+        description="distributed: cut over the pool; local: all on one worker, in one call, one after another.",
     )
-
-
-def bounded_requests(settings: Settings) -> tuple[type[JobRequest], type[CompareRequest]]:
-    """The two request models with the settings' bounds, which then show in the OpenAPI document."""
-    common: dict[str, Any] = {
-        "sequence_size": Annotated[
-            int,
-            Field(
-                ge=0,
-                le=settings.max_sequence_size,
-                description="Terms of each sequence, F(0)..F(n-1).",
-            ),
-        ],
-        "num_sequences": Annotated[
-            int | None,
-            Field(
-                ge=1,
-                le=settings.max_num_sequences,
-                description="How many sequences; null: as many as the pool has workers.",
-            ),
-        ],
-        "timeout_seconds": Annotated[
-            float | None,
-            Field(
-                gt=0,
-                le=settings.max_timeout_seconds,
-                allow_inf_nan=False,
-                description=f"Deadline of the job; null: {settings.max_timeout_seconds:g}.",
-            ),
-        ],
-    }
-    return _with_bounds(JobRequest, common), _with_bounds(CompareRequest, common)
 
 
 RequestModel = TypeVar("RequestModel", bound=CompareRequest)
 
 
-def _with_bounds(model: type[RequestModel], annotations: dict[str, Any]) -> type[RequestModel]:
-    fields = {name: (annotation, model.model_fields[name].default) for name, annotation in annotations.items()}
-    bounded: type[RequestModel] = create_model(
-        model.__name__, __base__=model, __doc__=model.__doc__, **cast(Any, fields)
-    )
-    return bounded
-
-
-class LastTermModel(_Response):
-    """The generated last term of the sequences, without its digits."""
-
-    model_config = ConfigDict(title="LastTerm", json_schema_extra={"example": EXAMPLE_LAST_TERM})
-
-    index: int
-    num_digits: int = Field(description="Decimal digits, exact.")
-    bit_length: int
-    sha256: str = Field(description="Over its big-endian bytes, as few as hold it, at least one.")
-
-    @classmethod
-    def of(cls, term: LastTerm | None) -> Self | None:
-        return None if term is None else cls.model_validate(term)
-
-
-class VerificationModel(_Response):
-    """How the result was checked: every segment's end pair against fast doubling, exactly."""
-
-    model_config = ConfigDict(title="Verification")
-
-    num_segments: int = Field(description="Segments whose check is in the result.")
-    num_recomputed: int = Field(description="Segments that failed it and were computed again.")
-
-
-class TimingModel(_Response):
-    """Where the time went, in seconds; durations only."""
-
-    model_config = ConfigDict(title="Timing", json_schema_extra={"example": EXAMPLE_TIMING})
-
-    total_seconds: float = Field(description="From acceptance to the last batch's return.")
-    queued_seconds: float = Field(description="From acceptance to the first batch dispatched.")
-    compute_seconds: float = Field(description="Summed over the job's parts of all batches.")
-    parallelism: float = Field(description="Compute over total: the mean number of busy workers.")
-    num_workers: int = Field(description="Distinct workers that computed for the job.")
-    num_batches: int
-    predicted_compute_seconds: float = Field(description="The cost predicted at admission.")
-
-    @classmethod
-    def of(cls, timing: Timing) -> Self:
-        return cls.model_validate(timing)
-
-
-class BatchModel(_Response):
-    """One batch's part in the job."""
-
-    model_config = ConfigDict(title="Batch", json_schema_extra={"example": EXAMPLE_BATCH})
-
-    worker_id: str
-    node_id: str
-    num_terms: int
-    attempts: int = Field(description="Workers it was given to until one returned it.")
-    dispatched_at_seconds: float = Field(description="From the job's acceptance, ingress clock.")
-    returned_at_seconds: float = Field(description="From the job's acceptance, ingress clock.")
-    worker_queued_seconds: float = Field(description="On the worker, not computing.")
-    compute_seconds: float
-
-    @classmethod
-    def of(cls, record: BatchRecord) -> Self:
-        return cls.model_validate(record)
-
-
-class JobResponse(_Response):
-    """A finished job: every term generated once and checked."""
-
-    job_id: str
-    execution: Execution
-    sequence_size: int
-    num_sequences: int
-    sizes: list[int] = Field(description="Terms generated of each sequence, as workers counted them.")
-    last_term: LastTermModel | None = Field(description="null for sequences of size 0.")
-    verification: VerificationModel
-    timing: TimingModel
-    batches: list[BatchModel] = Field(description="The first 1,000 dispatched.")
-
-    @classmethod
-    def of(cls, result: JobResult) -> Self:
-        return cls(
-            job_id=result.job.job_id,
-            execution=result.job.execution,
-            sequence_size=result.job.sequence_size,
-            num_sequences=result.job.num_sequences,
-            sizes=result.sizes,
-            last_term=LastTermModel.of(result.last_term),
-            verification=VerificationModel(num_segments=result.num_segments, num_recomputed=result.num_recomputed),
-            timing=TimingModel.of(result.timing),
-            batches=[BatchModel.of(record) for record in result.batches],
-        )
-
-
-class CompareResponse(_Response):
-    """The same job run locally, then distributed, and the ratio of the two."""
-
-    local: JobResponse
-    distributed: JobResponse
-    speedup: float = Field(description="Local total seconds over distributed total seconds.")
-    pool_workers: int
-    efficiency: float = Field(description="Speed-up over pool_workers.")
-
-    @classmethod
-    def of(cls, local: JobResult, distributed: JobResult, pool_workers: int) -> Self:
-        speedup = local.timing.total_seconds / distributed.timing.total_seconds
-        return cls(
-            local=JobResponse.of(local),
-            distributed=JobResponse.of(distributed),
-            speedup=speedup,
-            pool_workers=pool_workers,
-            efficiency=speedup / pool_workers,
-        )
-
-
-class WorkerModel(_Response):
-    """One worker of the pool."""
-
-    model_config = ConfigDict(title="Worker")
-
-    worker_id: str
-    node_id: str | None = Field(description="null until it has replied once.")
-    state: Literal["busy", "idle", "silent"] = Field(description="silent: no reply in time.")
-    completed_batches: int = Field(description="Since the worker started.")
-    compute_seconds: float = Field(description="Since the worker started.")
-
-    @classmethod
-    def of(cls, status: WorkerStatus) -> Self:
-        state: Literal["busy", "idle", "silent"] = "busy" if status.busy else "idle"
-        return cls(
-            worker_id=status.worker_id,
-            node_id=status.node_id,
-            state=state if status.replied else "silent",
-            completed_batches=status.completed_batches,
-            compute_seconds=status.compute_seconds,
-        )
-
-
-class PoolResponse(_Response):
-    """The pool and the queue of the whole service, at most a second old."""
-
-    model_config = ConfigDict(title="Pool")
-
-    workers: list[WorkerModel]
-    queued_jobs: int = Field(description="Jobs with terms that no worker has been given yet.")
-    unfinished_jobs: int = Field(description="Jobs admitted and not yet answered.")
-    predicted_drain_seconds: float = Field(description="Until all that was admitted is computed.")
-    ingress_replicas: int = Field(description="Ingress replicas whose queues are in the sums.")
-
-    @classmethod
-    def of(cls, status: PoolStatus) -> Self:
-        return cls(
-            workers=[WorkerModel.of(worker) for worker in status.workers],
-            queued_jobs=sum(queue.queued_jobs for queue in status.queues),
-            unfinished_jobs=sum(queue.unfinished_jobs for queue in status.queues),
-            predicted_drain_seconds=sum(queue.drain_seconds for queue in status.queues),
-            ingress_replicas=len(status.queues),
-        )
-
-
-class Health(_Response):
-    """A health route's answer."""
-
-    status: str
-    checked: str
+def bounded(model: type[RequestModel], settings: Settings) -> type[RequestModel]:
+    """The request model with the settings' bounds, which then show in the OpenAPI document."""
+    fields: dict[str, Any] = {
+        "sequence_size": (
+            int,
+            Field(
+                min(DEFAULT_SEQUENCE_SIZE, settings.max_sequence_size),
+                ge=0,
+                le=settings.max_sequence_size,
+                description="Terms of each sequence, F(0)..F(n-1).",
+            ),
+        ),
+        "num_sequences": (
+            int | None,
+            Field(
+                None,
+                ge=1,
+                le=settings.max_num_sequences,
+                description="How many sequences; null: as many as the pool has workers.",
+            ),
+        ),
+        "timeout_seconds": (
+            float | None,
+            Field(
+                None,
+                gt=0,
+                le=settings.max_timeout_seconds,
+                description=f"Deadline of the job; null: {settings.max_timeout_seconds:g}.",
+            ),
+        ),
+    }
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)
 
 
 class ErrorItem(BaseModel):

@@ -121,7 +121,7 @@ async def test_the_cost_of_both_is_held_against_the_limit() -> None:
 
 
 async def test_a_refused_comparison_leaves_nothing_in_the_queue() -> None:
-    client = Client(Settings(max_queued_jobs=2), wait_forever)
+    client = Client(Settings(max_queued_jobs=1), wait_forever)
     waiting = asyncio.create_task(client.post("/fibonacci", json={"sequence_size": 10}))
     await until(lambda: bool(client.batches))
     assert (await client.post(PATH, json={"sequence_size": 10})).status_code == 429

@@ -212,7 +212,6 @@ async def test_a_caller_that_leaves_takes_its_own_job_along_and_no_other() -> No
 
 
 @pytest.mark.parametrize("path", ["/fibonacci", "/fibonacci/compare"])
-@pytest.mark.xfail(reason="the default of sequence_size is not checked against max_sequence_size", strict=True)
 async def test_the_default_size_is_never_above_the_limit(path: str) -> None:
     response = await Client(Settings(max_sequence_size=1000)).post(path, json={"num_sequences": 1})
     answer = response.json()
