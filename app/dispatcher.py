@@ -251,14 +251,17 @@ class Dispatcher:
         """A batch is over: it came back, was lost, or was cancelled (perhaps before it was sent)."""
         self._flights.discard(flight)
         self._pool.release(flight.worker, flight.seconds)
-        if not flight.task.cancelled():
-            error = flight.task.exception()
-            if error is None:
-                self._returned(flight, flight.task.result())
-            else:
-                if isinstance(error, WorkerLostError):
-                    self._suspend(flight.worker)
-                self._retry(flight, error)
+        if flight.task.cancelled():
+            if any(piece.progress.alive for piece in flight.pieces):  # it was not us who cancelled it
+                self._retry(flight, asyncio.CancelledError())
+        elif (error := flight.task.exception()) is not None:
+            if isinstance(error, WorkerLostError):
+                self._suspend(flight.worker)
+            self._retry(flight, error)
+        elif len(flight.task.result().segments) != len(flight.batch.segments):
+            self._retry(flight, ValueError("a result without some of its segments"))
+        else:
+            self._returned(flight, flight.task.result())
         self._pump()
 
     def _returned(self, flight: Flight, result: BatchResult) -> None:

@@ -80,7 +80,7 @@ class Pool:
             return None
         best = min(candidates, key=lambda worker: worker.predicted_seconds)
         if best.predicted_seconds > RESERVE_SECONDS:
-            return best
+            return best if best.in_flight < MAX_IN_FLIGHT_EXPRESS else None
         self._unlist(best)
         best.reserved = True  # until `release` finds nothing left in flight
         if best.in_flight:

@@ -55,7 +55,7 @@ class Progress:
         self.accepted_at = now
         self.predicted_seconds = self.unfinished_seconds = line.remaining_seconds
         self.finished: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
-        self._first_dispatched_at: float | None = None
+        self._queued_seconds: float | None = None
         self._sizes = [0] * job.num_sequences
         self._missing_terms = job.sequence_size * job.num_sequences
         self._missing_sequences = job.num_sequences  # what counts when they are all empty
@@ -80,8 +80,8 @@ class Progress:
 
     def dispatched(self, piece: Piece, worker_id: str, now: float) -> None:
         """Note that a piece of this job goes to a worker, for the first time or again."""
-        if self._first_dispatched_at is None:
-            self._first_dispatched_at = now
+        if self._queued_seconds is None:
+            self._queued_seconds = now - self.accepted_at
         piece.attempts += 1
         piece.dispatched_at = now
         if piece.record is None:
@@ -129,10 +129,9 @@ class Progress:
 
     def _result(self, now: float) -> JobResult:
         total_seconds = now - self.accepted_at
-        first_dispatched_at = self._first_dispatched_at or now
         timing = Timing(
             total_seconds=total_seconds,
-            queued_seconds=first_dispatched_at - self.accepted_at,
+            queued_seconds=self._queued_seconds or 0.0,
             compute_seconds=self._compute_seconds,
             num_workers=len(self._workers),
             num_batches=self._num_batches,

@@ -7,8 +7,10 @@ for the jobs in flight and only then ends Serve.
 
 import argparse
 import contextlib
+import io
 import logging
 import os
+import resource
 import shlex
 import signal
 import sys
@@ -17,7 +19,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the service in the foreground until a signal; the exit code."""
     options = _parse(arguments)
     _set_environment()
+    _raise_open_files()
     stop = threading.Event()
     try:
         with tempfile.TemporaryDirectory(prefix="fibonacci-") as folder:
@@ -45,6 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     _say("stopped")
     return 0
+
+
+MIN_OPEN_FILES = 16_384
+"""HAProxy asks for 10,267 and does not start without."""
 
 
 class LaunchError(Exception):
@@ -116,6 +122,14 @@ def _set_environment() -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 
+def _raise_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < MIN_OPEN_FILES:
+        _say(f"warning: only {hard} files may be open (ulimit -n); HAProxy needs {MIN_OPEN_FILES}")
+    wanted = max(soft, MIN_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MIN_OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = yaml.safe_load(path.read_text())
@@ -132,30 +146,26 @@ def _run(config: dict[str, Any], options: argparse.Namespace, stop: threading.Ev
     url = f"http://{name}:{http['port']}"
     _say(f"starting on {url}")
     started_at = time.monotonic()
-    with _cluster(options.cpus, verbose=options.verbose) as logs:
-        # Ray installs handlers of its own when it starts; these replace them.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        _deploy(config)
-        try:
-            if _wait_until_ready(f"{url}/readyz", stop):
-                _say(f"logs: {logs}")
-                _say("try: " + _curl_line(url))
-                _say(f"ready on {url} after {time.monotonic() - started_at:.1f} s; Ctrl-C stops it")
-                stop.wait()
-            _drain(options.grace_seconds, stop)
-        finally:
-            from ray import serve
-
-            serve.shutdown()  # type: ignore[no-untyped-call]
+    logs = _start_ray(options.cpus, verbose=options.verbose)
+    # Ray installs handlers of its own when it starts; these replace them.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        _deploy(config, verbose=options.verbose)
+        if _wait_until_ready(f"{url}/readyz", stop):
+            _say(f"logs: {logs}")
+            _say("try: " + _curl_line(url))
+            _say(f"ready on {url} after {time.monotonic() - started_at:.1f} s; Ctrl-C stops it")
+            stop.wait()
+        _drain(options.grace_seconds, stop)
+    finally:
+        _shut_down(verbose=options.verbose)
 
 
-@contextlib.contextmanager
-def _cluster(num_cpus: int | None, *, verbose: bool) -> Iterator[str]:
+def _start_ray(num_cpus: int | None, *, verbose: bool) -> str:
+    """Start a cluster of one node; the folder of its logs."""
     import ray
 
-    if not verbose:
-        logging.getLogger("ray.serve").setLevel(logging.WARNING)
     context: Any = ray.init(
         address="local",  # never one that happens to run
         num_cpus=num_cpus,
@@ -164,23 +174,26 @@ def _cluster(num_cpus: int | None, *, verbose: bool) -> Iterator[str]:
         log_to_driver=verbose,
         logging_level=logging.INFO if verbose else logging.ERROR,
     )
-    try:
-        yield str(Path(context["session_dir"]) / "logs")
-    finally:
-        ray.shutdown()
+    return str(Path(context.address_info["session_dir"]) / "logs")
 
 
-def _deploy(config: dict[str, Any]) -> None:
+def _deploy(config: dict[str, Any], *, verbose: bool) -> None:
     """What ``serve run`` does with the file."""
+    from ray.exceptions import RayError
     from ray.serve._private.api import serve_start
     from ray.serve.schema import ServeDeploySchema
 
+    if not verbose:
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
     schema = ServeDeploySchema.model_validate(config)
-    client = serve_start(
-        http_options=schema.http_options.model_dump(),
-        proxy_location=schema.proxy_location,
-        controller_options=schema.controller_options,
-    )
+    try:
+        client = serve_start(
+            http_options=schema.http_options.model_dump(),
+            proxy_location=schema.proxy_location,
+            controller_options=schema.controller_options,
+        )
+    except (RayError, TimeoutError) as error:
+        raise LaunchError(f"Serve did not start: {error}") from None
     client.deploy_apps(schema, _blocking=False)
 
 
@@ -221,6 +234,16 @@ def _drain(grace_seconds: float, stop: threading.Event) -> None:
                 said = unfinished
             if not unfinished or time.monotonic() > give_up_at or stop.wait(0.1):
                 return
+
+
+def _shut_down(*, verbose: bool) -> None:
+    import ray
+    from ray import serve
+
+    # Ray complains on stdout that the controller, which it was told to stop, has stopped.
+    with contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO()):
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
 
 
 def _curl_line(url: str) -> str:

@@ -108,6 +108,14 @@ def test_only_the_segment_that_asks_gets_the_last_term() -> None:
     assert asking.last_term.index == 99
 
 
+def test_the_last_term_of_many_sequences_is_described_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing it costs more than generating it where it is short."""
+    asked: list[int] = []
+    monkeypatch.setattr(TermGenerator, "last_term", lambda terms: asked.append(terms.position))
+    results_of(Segment(0, 100, count=50, wants_last_term=True))
+    assert asked == [100]
+
+
 def test_an_empty_sequence_has_no_last_term() -> None:
     (result,) = results_of(Segment(0, 0, wants_last_term=True))
     assert result.last_term is None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +14,8 @@ from app.progress import Progress
 from tests.unit.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left
 from tests.virtual_time import run_virtually
 
-Counted = dict[int, list[tuple[int, Segment]]]
-"""Segments with the sequence each was counted for, by the identity of the job's list of sizes."""
+Counted = dict[str, list[tuple[int, Segment]]]
+"""Segments with the sequence each was counted for, by job id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     count = Progress._count
 
     def spy(progress: Progress, segment: Segment, done: SegmentResult, sequence: int) -> None:
-        seen[id(progress._sizes)].append((sequence, segment))
+        seen[progress.job.job_id].append((sequence, segment))
         count(progress, segment, done, sequence)
 
     monkeypatch.setattr(Progress, "_count", spy)
@@ -85,7 +85,8 @@ async def play(pool: SimulatedPool, script: list[tuple[float, Post | Lose | Join
     for pause, event in script:
         await asyncio.sleep(pause)
         if isinstance(event, Post):
-            task = asyncio.create_task(pool.dispatcher.run(event.job, timeout_seconds=event.timeout_seconds))
+            job = replace(event.job, job_id=str(len(tasks)))
+            task = asyncio.create_task(pool.dispatcher.run(job, timeout_seconds=event.timeout_seconds))
             tasks.append(task)
             if event.cancel_after is not None:
                 loop.call_later(event.cancel_after, task.cancel)
@@ -111,7 +112,7 @@ def test_answers_are_exact_and_nothing_is_left(
         pool.is_wrong = lambda worker_id, segment: wrong and worker_id == "w0" and segment.start % 2 == 0
         for result in await play(pool, script):
             assert result.sizes == [result.job.sequence_size] * result.job.num_sequences
-            assert_each_term_once(result.job, counted[id(result.sizes)])
+            assert_each_term_once(result.job, counted[result.job.job_id])
             assert sum(record.num_terms for record in result.batches) <= sum(result.sizes)
         await asyncio.sleep(10.0)
         assert_nothing_is_left(pool)

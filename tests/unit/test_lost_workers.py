@@ -145,7 +145,7 @@ def test_a_poison_job_fails_after_three_attempts() -> None:
     async def main() -> None:
         pool = SimulatedPool(5)
         pool.is_poison = is_poison
-        with pytest.raises(ComputationError, match="lost 3 workers"):
+        with pytest.raises(ComputationError, match="3 workers"):
             await pool.dispatcher.run(Job("", POISON_SIZE, 1))
         assert len(pool.calls) == 3
         assert len(pool.worker_ids) == 2
@@ -207,7 +207,6 @@ def test_a_batch_whose_code_raises_goes_again_and_its_worker_stays() -> None:
     run_virtually(main())
 
 
-@pytest.mark.xfail(strict=True, reason="Pool.for_retry does not look at in_flight when a worker is busy for long")
 def test_retries_do_not_pile_up_behind_a_long_local_job() -> None:
     async def main() -> None:
         pool = SimulatedPool(1, slice_seconds=0.010)
@@ -228,7 +227,6 @@ def test_retries_do_not_pile_up_behind_a_long_local_job() -> None:
     run_virtually(main())
 
 
-@pytest.mark.xfail(strict=True, reason="_landed drops a batch cancelled by others: its jobs wait for their deadline")
 def test_a_batch_that_the_pool_cancelled_goes_again() -> None:
     async def main() -> None:
         pool = SimulatedPool(2)

@@ -1,7 +1,5 @@
 """The pool: which worker gets the next batch, and when there is none to get it."""
 
-import pytest
-
 from app.pool import MAX_IN_FLIGHT, MAX_IN_FLIGHT_EXPRESS, RESERVE_SECONDS, Pool, Worker
 
 
@@ -133,7 +131,6 @@ def test_a_retry_does_not_wait_for_a_worker_that_is_busy_for_long() -> None:
     assert not worker.reserved
 
 
-@pytest.mark.xfail(strict=True, reason="for_retry does not look at in_flight when a worker is busy for long")
 def test_retries_do_not_pile_up_on_a_worker_that_is_busy_for_long() -> None:
     pool = pool_of("a")
     take(pool, 600.0)
