@@ -34,6 +34,9 @@ MAX_ATTEMPTS = 3
 MAX_FAILED_CHECKS = 2
 SUSPENSION_SECONDS = 1.0
 """How long a worker that lost a batch gets no other, unless Serve says before that it is gone."""
+SHORT_SECONDS = 0.010
+"""Predicted seconds of a short batch, about a worker's slice. At most one a worker is in flight, beside the long ones:
+it need not wait for them, and small jobs that come meanwhile gather and ride together."""
 GUIDED_FACTOR = 2
 """k of guided self-scheduling (Polychronopoulos and Kuck, 1987): a batch is 1/(k * workers) of what is left."""
 
@@ -43,7 +46,7 @@ logger = logging.getLogger(__name__)
 class Flight:
     """A batch on a worker."""
 
-    __slots__ = ("batch", "pieces", "seconds", "task", "worker")
+    __slots__ = ("batch", "pieces", "seconds", "short", "task", "worker")
 
     def __init__(self, worker: Worker, pieces: list[Piece], batch: Batch, task: asyncio.Task[BatchResult]) -> None:
         self.worker = worker
@@ -51,6 +54,7 @@ class Flight:
         self.batch = batch
         self.task = task
         self.seconds = sum(piece.seconds for piece in pieces)
+        self.short = self.seconds <= SHORT_SECONDS
 
 
 class Dispatcher:
@@ -72,6 +76,7 @@ class Dispatcher:
         self._retries: deque[Piece] = deque()
         self._backlog = Backlog(self._settings)
         self._flights: set[Flight] = set()
+        self._num_short_flights = 0
         self._numbers = itertools.count()
         self._without_worker_since: float | None = clock()
         self._without_worker_timer: asyncio.TimerHandle | None = None
@@ -188,13 +193,12 @@ class Dispatcher:
                 self._send(worker, [piece])
             self._retries.popleft()
         while (progress := self._next()) is not None:
-            worker = self._pool.with_room(MAX_IN_FLIGHT)
+            short = progress.line.remaining_seconds <= SHORT_SECONDS
+            if short and self._num_short_flights >= len(self._pool):
+                return  # small jobs gather meanwhile, and ride together
+            worker = self._pool.with_room(MAX_IN_FLIGHT_EXPRESS if short else MAX_IN_FLIGHT)
             if worker is None:
-                if progress.line.remaining_seconds > self._settings.batch_floor_seconds:
-                    return
-                worker = self._pool.with_room(MAX_IN_FLIGHT_EXPRESS)
-                if worker is None:
-                    return
+                return
             self._send(worker, self._next_pieces(progress))
 
     def _next(self) -> Progress | None:
@@ -204,11 +208,10 @@ class Dispatcher:
     def _next_pieces(self, progress: Progress) -> list[Piece]:
         """The next stretch of the job that is furthest behind; small jobs that wait behind it ride along."""
         pieces = [self._cut(progress, self._target_seconds(progress.line))]
-        floor = self._settings.batch_floor_seconds
         seconds = pieces[0].seconds
-        while seconds < floor and (rider := self._next()) is not None:
+        while seconds < SHORT_SECONDS and (rider := self._next()) is not None:
             rest = rider.line.remaining_seconds
-            if seconds + rest > floor:
+            if seconds + rest > SHORT_SECONDS:
                 break
             pieces.append(self._cut(rider, rest))
             seconds += pieces[-1].seconds
@@ -241,6 +244,7 @@ class Dispatcher:
         )
         flight = Flight(worker, pieces, batch, task)
         self._flights.add(flight)
+        self._num_short_flights += flight.short
         self._pool.occupy(worker, flight.seconds)
         now = self._clock()
         for piece in pieces:
@@ -250,6 +254,7 @@ class Dispatcher:
     def _landed(self, flight: Flight) -> None:
         """A batch is over: it came back, was lost, or was cancelled (perhaps before it was sent)."""
         self._flights.discard(flight)
+        self._num_short_flights -= flight.short
         self._pool.release(flight.worker, flight.seconds)
         if flight.task.cancelled():
             if any(piece.progress.alive for piece in flight.pieces):  # it was not us who cancelled it

@@ -26,7 +26,7 @@ class Settings(BaseModel):
         30.0, ge=0, description="How long jobs wait while no worker is alive (then 503)."
     )
     batch_floor_seconds: float = Field(
-        0.010, gt=0, le=10, description="Least predicted compute seconds a batch is cut to."
+        0.025, gt=0, le=10, description="Least predicted compute seconds a batch is cut to."
     )
     batch_ceiling_seconds: float = Field(
         0.200, gt=0, le=60, description="Most predicted compute seconds a batch is cut to."

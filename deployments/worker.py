@@ -1,16 +1,13 @@
 """FibonacciWorker: runs batches slice by slice in its one compute thread."""
 
-import asyncio
 import sys
 import time
-from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 
 import ray
 from ray import serve
 
-from app.compute import compute
-from app.job import Batch, BatchResult, SegmentResult
+from app.compute_thread import ComputeThread
+from app.job import Batch, BatchResult
 from app.status import WorkerStatus
 
 SWITCH_INTERVAL_SECONDS = 0.001
@@ -24,7 +21,7 @@ class FibonacciWorker:
         sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
         self._worker_id = serve.get_replica_context().replica_id.unique_id
         self._node_id = ray.get_runtime_context().get_node_id()
-        self._compute_thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
+        self._compute_thread = ComputeThread()
         self._num_running = 0
         self._completed_batches = 0
         self._compute_seconds = 0.0
@@ -32,13 +29,9 @@ class FibonacciWorker:
     async def run(self, batch: Batch) -> BatchResult:
         """Compute the batch. On cancellation the slice that runs ends, and no other begins."""
         received_at = time.perf_counter()
-        slices = compute(batch.segments)
-        loop = asyncio.get_running_loop()
         self._num_running += 1
         try:
-            results = None
-            while results is None:
-                results = await loop.run_in_executor(self._compute_thread, _next_slice, slices)
+            results = await self._compute_thread.run(batch.segments)
         finally:
             self._num_running -= 1
         compute_seconds = sum(result.compute_seconds for result in results)
@@ -56,16 +49,3 @@ class FibonacciWorker:
             completed_batches=self._completed_batches,
             compute_seconds=self._compute_seconds,
         )
-
-
-Slices = Generator[None, None, tuple[SegmentResult, ...]]
-
-
-def _next_slice(slices: Slices) -> tuple[SegmentResult, ...] | None:
-    """Run one slice; the results if it was the last."""
-    try:
-        next(slices)
-    except StopIteration as end:
-        results: tuple[SegmentResult, ...] = end.value
-        return results
-    return None
