@@ -1,8 +1,8 @@
 """One thread that computes, and takes turns among those who want it: a slice each."""
 
 import asyncio
-import queue
 import threading
+from collections import deque
 from collections.abc import Generator, Sequence
 
 from app.compute import compute
@@ -34,26 +34,35 @@ class _Run:
 class ComputeThread:
     """Computes segments off the event loop, one slice of one caller at a time.
 
+    Who has had no turn yet goes first, but takes at most every other turn: a short batch is done after a slice or
+    two, however many long ones are there, and a stream of short ones does not starve a long one.
+
     The turns are taken in the thread itself. Returning to the event loop after each slice, as with a one-thread
     executor, cost 0.3 ms a slice: 3 % of the computing.
     """
 
     def __init__(self) -> None:
-        self._turns: queue.SimpleQueue[_Run] = queue.SimpleQueue()
+        self._new: deque[_Run] = deque()
+        self._begun: deque[_Run] = deque()
+        self._num_waiting = threading.Semaphore(0)
         threading.Thread(target=self._take_turns, name="compute", daemon=True).start()
 
     async def run(self, segments: Sequence[Segment]) -> Results:
         """The results of ``app.compute.compute``. If this is cancelled, computing stops at the slice's end."""
         run = _Run(compute(segments))
-        self._turns.put(run)
+        self._new.append(run)
+        self._num_waiting.release()
         try:
             return await run.finished
         finally:
             run.abandoned = True
 
     def _take_turns(self) -> None:
+        was_new = False
         while True:
-            run = self._turns.get()
+            self._num_waiting.acquire()
+            was_new = bool(self._new) and not (was_new and self._begun)
+            run = self._new.popleft() if was_new else self._begun.popleft()
             if run.abandoned:
                 continue
             try:
@@ -64,5 +73,6 @@ class ComputeThread:
             except Exception as error:  # noqa: BLE001 (it is raised where the result is awaited)
                 run.loop.call_soon_threadsafe(run.fail, error)
             else:
-                self._turns.put(run)
+                self._begun.append(run)
+                self._num_waiting.release()
             del run  # or the thread would hold the last one's numbers while it waits

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import pytest
 
 from app.cost import work_of, work_of_segments
-from app.dispatcher import Dispatcher
+from app.dispatcher import SHORT_SECONDS, Dispatcher
 from app.errors import DeadlineError, DrainingError, QueueFullError, RefusedError, TooCostlyError
 from app.job import Batch, BatchResult, Execution, Job, JobResult
 from app.settings import Settings
-from tests.unit.simulated_pool import COST, ROOMY, SimulatedPool, assert_nothing_is_left, job
+from tests.unit.simulated_pool import COST, ROOMY, Call, SimulatedPool, assert_nothing_is_left, job
 from tests.virtual_time import run_virtually
 
 MINUTES = 600.0
@@ -211,6 +211,78 @@ def test_a_third_batch_is_in_flight_only_if_it_is_short() -> None:
     run_virtually(main())
 
 
+# The short lane
+
+
+def short_calls(pool: SimulatedPool) -> list[Call]:
+    return [call for call in pool.calls if seconds_of(call.batch) <= SHORT_SECONDS]
+
+
+def test_a_short_job_goes_at_once_beside_two_long_batches() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        long = submit(pool, job(MINUTES))
+        await asyncio.sleep(1.0)
+        short = submit(pool, job(MILLISECOND))
+        await asyncio.sleep(0.0001)
+        running = [seconds_of(call.batch) > 0.1 for call in pool.calls if call.outcome == "running"]
+        assert running == [True, True, False]
+        assert pool.calls[-1].sent_at == 1.0
+        await short
+        await cancel(long)
+
+    run_virtually(main())
+
+
+def test_a_long_batch_goes_at_once_beside_a_short_one() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1, latency_seconds=0.1)
+        short = submit(pool, job(MILLISECOND))
+        long = submit(pool, job(1.0))
+        await asyncio.sleep(0.0001)
+        assert [call.sent_at for call in pool.calls] == [0.0, 0.0]
+        await asyncio.gather(short, long)
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("long_seconds", [MILLISECOND, MINUTES], ids=["alone", "beside long batches"])
+def test_never_more_than_one_short_batch_a_worker_is_in_flight(long_seconds: float) -> None:
+    async def main() -> None:
+        pool = SimulatedPool(3, latency_seconds=0.02, slice_seconds=0.010)
+        long = submit(pool, job(long_seconds))
+        pending = {submit(pool, job(0.004)) for _ in range(60)}
+        most = 0
+        while pending:
+            running = Counter(call.worker_id for call in short_calls(pool) if call.outcome == "running")
+            most = max(most, running.total())
+            assert max(running.values(), default=0) <= 1
+            _, pending = await asyncio.wait(pending, timeout=0.001)
+        assert most == 3
+        await (cancel(long) if long_seconds == MINUTES else long)
+
+    run_virtually(main())
+
+
+def test_short_jobs_that_come_while_the_lane_is_full_ride_together_as_soon_as_it_is_free() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1, latency_seconds=0.1, slice_seconds=0.010)
+        long = submit(pool, job(MINUTES))
+        await asyncio.sleep(1.0)
+        first = submit(pool, job(MILLISECOND))
+        later = []
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+            later.append(submit(pool, job(MILLISECOND)))
+        await first
+        free_at = asyncio.get_running_loop().time()
+        await asyncio.gather(*later)
+        assert [(call.sent_at, len(call.batch.segments)) for call in short_calls(pool)] == [(1.0, 1), (free_at, 5)]
+        await cancel(long)
+
+    run_virtually(main())
+
+
 # Fairness
 
 
@@ -280,16 +352,17 @@ def test_small_jobs_that_wait_together_ride_in_one_batch() -> None:
         pool = SimulatedPool(1)
         results = await asyncio.gather(*(submit(pool, job(MILLISECOND)) for _ in range(12)))
         assert len(results) == 12
-        assert [len(call.batch.segments) for call in pool.calls] == [1, 1, 1, 9]
+        assert [len(call.batch.segments) for call in pool.calls] == [1, 9, 2]
 
     run_virtually(main())
 
 
-def test_a_coalesced_batch_is_no_longer_than_the_floor() -> None:
+def test_a_coalesced_batch_is_full_and_still_short() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
         await asyncio.gather(*(submit(pool, job(0.003)) for _ in range(50)))
-        assert max(seconds_of(call.batch) for call in pool.calls) <= ROOMY.batch_floor_seconds
+        assert max(seconds_of(call.batch) for call in pool.calls) <= SHORT_SECONDS
+        assert [len(call.batch.segments) for call in pool.calls] == [1] + [3] * 16 + [1]
 
     run_virtually(main())
 
@@ -463,7 +536,7 @@ def test_the_batch_mates_of_a_cancelled_job_are_untouched() -> None:
         pool = SimulatedPool(1, latency_seconds=0.1)
         tasks = [submit(pool, job(MILLISECOND)) for _ in range(10)]
         await asyncio.sleep(0.15)
-        assert len(pool.calls[-1].batch.segments) == 7
+        assert len(pool.calls[-1].batch.segments) == 9
         await cancel(tasks[-1])
         results = await asyncio.gather(*tasks[:-1])
         assert all(result.sizes == [result.job.sequence_size] for (result,) in results)
@@ -478,10 +551,12 @@ def test_a_batch_is_cancelled_when_its_last_job_is() -> None:
         pool = SimulatedPool(1, latency_seconds=0.1)
         tasks = [submit(pool, job(MILLISECOND)) for _ in range(10)]
         await asyncio.sleep(0.15)
-        for task in tasks[3:]:
+        assert [len(call.batch.segments) for call in pool.calls] == [1, 9]
+        for task in tasks[1:]:
+            assert [call.outcome for call in pool.calls] == ["returned", "running"]
             await cancel(task)
-        await asyncio.sleep(0)
-        assert [call.outcome for call in pool.calls] == ["returned"] * 3 + ["cancelled"]
+            await asyncio.sleep(0)
+        assert [call.outcome for call in pool.calls] == ["returned", "cancelled"]
         assert_nothing_is_left(pool)
 
     run_virtually(main())

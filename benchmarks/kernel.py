@@ -1,0 +1,15 @@
+"""The service's kernel as a peer would call it: in one piece, without turns."""
+
+from app.fibonacci import TermGenerator
+
+
+def compute_at_once(start: int, stop: int) -> int:
+    """Generate and check one segment without turns, as a peer with the same kernel would; its number of terms.
+
+    Raises ``ArithmeticError`` if the check fails.
+    """
+    terms = TermGenerator(start, stop)
+    terms.advance(float("inf"), clock=lambda: 0.0)
+    if not terms.verify():
+        raise ArithmeticError(f"terms {start}..{stop} failed their check")
+    return terms.position - terms.start

@@ -1,0 +1,1 @@
+"""What people would use instead: each a small file, set up as its own documentation recommends."""

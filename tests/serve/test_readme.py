@@ -1,0 +1,66 @@
+"""What the README shows is true: its curl answer, its settings, its version."""
+
+import json
+import re
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.settings import Settings
+from deployments.application import build
+from deployments.launched import Service
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+VARYING = re.compile(r"_id$|_seconds$|^parallelism$")
+
+
+def without_varying(value: Any) -> Any:
+    """The answer without ids and durations."""
+    if isinstance(value, dict):
+        return {name: without_varying(v) for name, v in value.items() if not VARYING.search(name)}
+    return [without_varying(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the README's command is curl")
+def test_the_curl_command_gives_the_answer_shown(service: Service) -> None:
+    command = next(line[2:] for line in README.splitlines() if line.startswith("$ curl"))
+    command = command.replace("http://127.0.0.1:8000", service.url)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
+    shown = json.loads(re.findall(r"```json\n(.*?)\n```", README, re.DOTALL)[0])
+    answer = json.loads(done.stdout)
+    assert without_varying(answer) == without_varying(shown)
+    assert answer["timing"].keys() == shown["timing"].keys()
+    assert answer["batches"][0].keys() == shown["batches"][0].keys()
+
+
+def test_every_setting_is_in_the_table() -> None:
+    for name, setting in Settings.model_fields.items():
+        assert f"| `{name}` | {setting.default} | {setting.description} |" in README
+
+
+def test_the_make_commands_shown_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"(?:^\$ |`)make (\w+)", README, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_version_stands_in_the_changelog() -> None:
+    assert f"## [{version('fibonacci-service')}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_file_configures_the_deployments_that_there_are() -> None:
+    (application,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
+    built: Any = build(Settings.model_validate(application["args"]))
+    names = {built._bound_deployment.name, built._bound_deployment.init_args[1]._bound_deployment.name}
+    assert {deployment["name"] for deployment in application["deployments"]} == names
+
+
+def test_the_file_sets_defaults_as_they_are() -> None:
+    (application,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
+    assert Settings.model_validate(application["args"]) == Settings()

@@ -1,0 +1,207 @@
+"""The compute thread: off the event loop, in turns, and free again soon after whoever it computed for has left."""
+
+import asyncio
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from app import compute_thread
+from app.compute import compute
+from app.compute_thread import ComputeThread, Results
+from app.job import Segment
+
+Slices = Generator[None, None, Results]
+
+SHORT = Segment(0, 1_000, wants_last_term=True)
+ENDLESS = Segment(0, 10_000_000)
+"""Minutes of computing."""
+
+
+def finish(slices: Slices) -> Results:
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            results: Results = end.value
+            return results
+
+
+def without_times(results: Results) -> Results:
+    return tuple(replace(result, compute_seconds=0.0) for result in results)
+
+
+def in_time(seconds: float = 20.0) -> asyncio.Timeout:
+    """A deadline, so that a thread that never answers fails one test instead of holding up all."""
+    return asyncio.timeout(seconds)
+
+
+async def cancel(task: "asyncio.Task[Results]") -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [[], [SHORT], [Segment(0, 0, 3)], [Segment(70_000, 90_000), Segment(0, 30_000, 2, wants_last_term=True)]],
+    ids=["nothing", "less than a slice", "empty sequences", "several slices"],
+)
+def test_the_results_are_those_of_compute(segments: list[Segment]) -> None:
+    async def main() -> None:
+        async with in_time():
+            results = await ComputeThread().run(segments)
+        assert without_times(results) == without_times(finish(compute(segments)))
+
+    asyncio.run(main())
+
+
+def test_what_a_slice_computes_is_what_is_counted() -> None:
+    async def main() -> None:
+        async with in_time():
+            (result,) = await ComputeThread().run([Segment(0, 30_000)])
+        assert result.compute_seconds > 0
+
+    asyncio.run(main())
+
+
+def test_a_short_one_is_done_long_before_a_long_one_that_began_first() -> None:
+    async def main() -> None:
+        thread = ComputeThread()
+        long = asyncio.create_task(thread.run([ENDLESS]))
+        await asyncio.sleep(0)
+        async with in_time():
+            (result,) = await thread.run([SHORT])
+        assert result.num_terms == 1_000
+        assert not long.done()
+        await cancel(long)
+
+    asyncio.run(main())
+
+
+def test_callers_take_turns_slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    both_wait = threading.Event()
+    taken: list[int] = []
+
+    def slices(segments: Sequence[Segment]) -> Slices:
+        """As many slices as the segment has terms; the first waits until both callers are there."""
+        both_wait.wait(20.0)
+        for _ in range(segments[0].stop):
+            taken.append(segments[0].stop)
+            yield
+        return ()
+
+    async def main() -> None:
+        thread = ComputeThread()
+        callers = [asyncio.create_task(thread.run([Segment(0, stop)])) for stop in (6, 3)]
+        await asyncio.sleep(0)
+        both_wait.set()
+        async with in_time():
+            await asyncio.gather(*callers)
+
+    monkeypatch.setattr(compute_thread, "compute", slices)
+    asyncio.run(main())
+    assert taken == [6, 3, 6, 3, 6, 3, 6, 6, 6]
+
+
+def test_the_event_loop_runs_while_the_thread_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_round = threading.Event()
+
+    def slices(_: Sequence[Segment]) -> Slices:
+        yield
+        assert looked_round.wait(20.0), "the event loop stood still"
+        return ()
+
+    async def main() -> None:
+        computing = asyncio.create_task(ComputeThread().run([SHORT]))
+        await asyncio.sleep(0)
+        looked_round.set()
+        assert await computing == ()
+
+    monkeypatch.setattr(compute_thread, "compute", slices)
+    asyncio.run(main())
+
+
+def test_a_cancelled_one_gets_no_slice_after_the_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    num_slices = 0
+
+    def slices(segments: Sequence[Segment]) -> Slices:
+        nonlocal num_slices
+        while segments:
+            num_slices += 1
+            yield
+        return ()
+
+    async def main() -> None:
+        thread = ComputeThread()
+        endless = asyncio.create_task(thread.run([ENDLESS]))
+        await asyncio.sleep(0)
+        async with in_time():
+            await thread.run([])  # a turn of another: the endless one has had its first
+            assert num_slices > 0
+            await cancel(endless)
+            num_slices_then = num_slices
+            for _ in range(10):  # turns in which it would have had more
+                await thread.run([])
+        assert num_slices <= num_slices_then + 1
+
+    monkeypatch.setattr(compute_thread, "compute", slices)
+    asyncio.run(main())
+
+
+def test_one_that_is_cancelled_before_its_turn_is_never_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    begun: list[int] = []
+
+    def slices(segments: Sequence[Segment]) -> Slices:
+        begun.append(len(segments))
+        go_on.wait(20.0)
+        yield
+        return ()
+
+    async def main() -> None:
+        thread = ComputeThread()
+        first = asyncio.create_task(thread.run([SHORT]))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(thread.run([SHORT] * 2))
+        await asyncio.sleep(0)
+        await cancel(second)
+        go_on.set()
+        async with in_time():
+            await first
+            await thread.run([SHORT] * 3)
+
+    monkeypatch.setattr(compute_thread, "compute", slices)
+    asyncio.run(main())
+    assert begun == [1, 3]
+
+
+@pytest.mark.parametrize("num_slices", [0, 2])
+def test_an_exception_is_raised_where_it_is_awaited_and_the_thread_lives_on(
+    monkeypatch: pytest.MonkeyPatch, num_slices: int
+) -> None:
+    def slices(segments: Sequence[Segment]) -> Slices:
+        for _ in range(num_slices):
+            yield
+        if ENDLESS in segments:
+            raise ArithmeticError("no such term")
+        return ()
+
+    async def main() -> None:
+        thread = ComputeThread()
+        async with in_time():
+            wrong, right = await asyncio.gather(thread.run([ENDLESS]), thread.run([SHORT]), return_exceptions=True)
+            assert isinstance(wrong, ArithmeticError)
+            assert right == ()
+            assert await thread.run([SHORT]) == ()
+
+    monkeypatch.setattr(compute_thread, "compute", slices)
+    asyncio.run(main())
+
+
+def test_the_thread_is_a_daemon_and_does_not_hold_up_the_end_of_the_process() -> None:
+    before = set(threading.enumerate())
+    ComputeThread()
+    (thread,) = set(threading.enumerate()) - before
+    assert (thread.name, thread.daemon) == ("compute", True)
