@@ -1,14 +1,17 @@
 """One thread that computes, and takes turns among those who want it: a slice each."""
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeVar
 
 from app.compute import compute
 from app.job import Segment, SegmentResult
 
 Results = tuple[SegmentResult, ...]
+T = TypeVar("T")
 
 
 class _Run:
@@ -21,6 +24,11 @@ class _Run:
         self.loop = asyncio.get_running_loop()
         self.finished: asyncio.Future[Results] = self.loop.create_future()
         self.abandoned = False
+
+    def tell(self, do: Callable[[T], None], what: T) -> None:
+        """Call ``do(what)`` in the caller's event loop, if that still runs."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(do, what)
 
     def finish(self, results: Results) -> None:
         if not self.finished.done():  # else the caller left meanwhile
@@ -44,6 +52,7 @@ class ComputeThread:
     def __init__(self) -> None:
         self._new: deque[_Run] = deque()
         self._begun: deque[_Run] = deque()
+        self._was_new = False
         self._num_waiting = threading.Semaphore(0)
         threading.Thread(target=self._take_turns, name="compute", daemon=True).start()
 
@@ -58,21 +67,22 @@ class ComputeThread:
             run.abandoned = True
 
     def _take_turns(self) -> None:
-        was_new = False
         while True:
             self._num_waiting.acquire()
-            was_new = bool(self._new) and not (was_new and self._begun)
-            run = self._new.popleft() if was_new else self._begun.popleft()
-            if run.abandoned:
-                continue
-            try:
-                next(run.slices)
-            except StopIteration as end:
-                results: Results = end.value
-                run.loop.call_soon_threadsafe(run.finish, results)
-            except Exception as error:  # noqa: BLE001 (it is raised where the result is awaited)
-                run.loop.call_soon_threadsafe(run.fail, error)
-            else:
-                self._begun.append(run)
-                self._num_waiting.release()
-            del run  # or the thread would hold the last one's numbers while it waits
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        self._was_new = bool(self._new) and not (self._was_new and self._begun)
+        run = self._new.popleft() if self._was_new else self._begun.popleft()
+        if run.abandoned:
+            return
+        try:
+            next(run.slices)
+        except StopIteration as end:
+            results: Results = end.value
+            run.tell(run.finish, results)
+        except Exception as error:  # noqa: BLE001 (it is raised where the result is awaited)
+            run.tell(run.fail, error)
+        else:
+            self._begun.append(run)
+            self._num_waiting.release()

@@ -56,7 +56,9 @@ DEFAULT_SECONDS = (2.2e-10, 8e-8, 3.5e-10)
 
 NOISE_VARIANCE = 0.1**2
 """A batch's time on a shared machine strays by about a tenth."""
-NOISY_SECONDS = 0.010
+MIN_SECONDS = 0.005
+"""A shorter batch is not learnt from: its time is mostly that of cold caches and switches, and a flood of tiny jobs
+would teach that all is slow (six times, as measured)."""
 DRIFT_VARIANCE = 0.02**2
 """How far a constant is believed to move from one batch to the next: caches, neighbours, clocks."""
 SPEED_VARIANCE = 2.0**2
@@ -111,12 +113,8 @@ class CostModel:
         return start + max(1, int(2 * budget / (linear + root)))
 
     def observe(self, work: Work, seconds: float) -> None:
-        """Learn from a batch that took ``seconds`` of computing.
-
-        One Kalman step on the relative error. Of a batch shorter than ``NOISY_SECONDS`` the time is mostly that of
-        cold caches and switches: it hardly counts, or a flood of tiny jobs would teach that all is slow.
-        """
-        if seconds <= 0:
+        """Learn from a batch that took ``seconds`` of computing: one Kalman step on the relative error."""
+        if seconds < MIN_SECONDS:
             return
         units = (work.doublings, work.terms, work.words)
         shares = [d * u / seconds for d, u in zip(DEFAULT_SECONDS, units, strict=True)]
@@ -125,8 +123,7 @@ class CostModel:
             if covariance[i][i] < CONSTANT_VARIANCE:
                 covariance[i][i] += DRIFT_VARIANCE * factors[i] ** 2
         projected = [sum(c * s for c, s in zip(row, shares, strict=True)) for row in covariance]
-        noise = NOISE_VARIANCE * (1 + (NOISY_SECONDS / seconds) ** 2)
-        spread = noise + sum(s * p for s, p in zip(shares, projected, strict=True))
+        spread = NOISE_VARIANCE + sum(s * p for s, p in zip(shares, projected, strict=True))
         error = 1 - sum(s * f for s, f in zip(shares, factors, strict=True))
         for i in range(3):
             factors[i] = max(MIN_FACTOR, factors[i] + projected[i] / spread * error)

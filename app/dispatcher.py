@@ -35,8 +35,8 @@ MAX_FAILED_CHECKS = 2
 SUSPENSION_SECONDS = 1.0
 """How long a worker that lost a batch gets no other, unless Serve says before that it is gone."""
 SHORT_SECONDS = 0.010
-"""Predicted seconds of a short batch, about a worker's slice. At most one a worker is in flight, beside the long ones:
-it need not wait for them, and small jobs that come meanwhile gather and ride together."""
+"""Predicted seconds of a short batch, about a worker's slice. It has a place on a worker beside the long ones, so
+that it need not wait for them."""
 GUIDED_FACTOR = 2
 """k of guided self-scheduling (Polychronopoulos and Kuck, 1987): a batch is 1/(k * workers) of what is left."""
 
@@ -77,6 +77,7 @@ class Dispatcher:
         self._backlog = Backlog(self._settings)
         self._flights: set[Flight] = set()
         self._num_short_flights = 0
+        self._in_flight_seconds = 0.0
         self._numbers = itertools.count()
         self._without_worker_since: float | None = clock()
         self._without_worker_timer: asyncio.TimerHandle | None = None
@@ -194,12 +195,17 @@ class Dispatcher:
             self._retries.popleft()
         while (progress := self._next()) is not None:
             short = progress.line.remaining_seconds <= SHORT_SECONDS
-            if short and self._num_short_flights >= len(self._pool):
-                return  # small jobs gather meanwhile, and ride together
+            if short and self._short_lane_closed():
+                return
             worker = self._pool.with_room(MAX_IN_FLIGHT_EXPRESS if short else MAX_IN_FLIGHT)
             if worker is None:
                 return
             self._send(worker, self._next_pieces(progress))
+
+    def _short_lane_closed(self) -> bool:
+        """Whether small jobs had better gather: every worker may have a short batch, and no full one is waiting."""
+        waiting_seconds = self._backlog.seconds - self._in_flight_seconds
+        return self._num_short_flights >= len(self._pool) and waiting_seconds < SHORT_SECONDS
 
     def _next(self) -> Progress | None:
         number = self._queue.peek()
@@ -211,7 +217,7 @@ class Dispatcher:
         seconds = pieces[0].seconds
         while seconds < SHORT_SECONDS and (rider := self._next()) is not None:
             rest = rider.line.remaining_seconds
-            if seconds + rest > SHORT_SECONDS:
+            if rider is progress or seconds + rest > SHORT_SECONDS:
                 break
             pieces.append(self._cut(rider, rest))
             seconds += pieces[-1].seconds
@@ -245,6 +251,7 @@ class Dispatcher:
         flight = Flight(worker, pieces, batch, task)
         self._flights.add(flight)
         self._num_short_flights += flight.short
+        self._in_flight_seconds += flight.seconds
         self._pool.occupy(worker, flight.seconds)
         now = self._clock()
         for piece in pieces:
@@ -255,6 +262,7 @@ class Dispatcher:
         """A batch is over: it came back, was lost, or was cancelled (perhaps before it was sent)."""
         self._flights.discard(flight)
         self._num_short_flights -= flight.short
+        self._in_flight_seconds = self._in_flight_seconds - flight.seconds if self._flights else 0.0
         self._pool.release(flight.worker, flight.seconds)
         if flight.task.cancelled():
             if any(piece.progress.alive for piece in flight.pieces):  # it was not us who cancelled it

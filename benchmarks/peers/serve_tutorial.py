@@ -1,4 +1,4 @@
-"""The tutorial's way on Ray Serve: a class-based FastAPI ingress, one ``handle.remote()`` a sequence, the default proxy.
+"""The tutorial's way on Ray Serve: a class-based FastAPI ingress, ``handle.remote()`` a sequence, the default proxy.
 
 Run as ``python -m benchmarks.peers.serve_tutorial PORT``; prints ``ready on URL``; SIGINT ends it.
 """
@@ -46,7 +46,7 @@ class Ingress:
 def main(port: int) -> None:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": port})
-    serve.run(Ingress.bind(Worker.bind()))
+    serve.run(Ingress.bind(Worker.bind()))  # type: ignore[attr-defined]
     sys.stdout.write(f"ready on http://127.0.0.1:{port}\n")
     sys.stdout.flush()
     try:

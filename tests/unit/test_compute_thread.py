@@ -102,7 +102,43 @@ def test_callers_take_turns_slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(compute_thread, "compute", slices)
     asyncio.run(main())
-    assert taken == [6, 3, 6, 3, 6, 3, 6, 6, 6]
+    assert taken == [6, 6, 3, 6, 3, 6, 3, 6, 6]  # the second new one has to let one go on
+
+
+def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = {1: threading.Event(), 12: threading.Event()}
+    paused = threading.Event()
+    taken: list[int] = []
+
+    def slices(segments: Sequence[Segment]) -> Slices:
+        """As many slices as the segment has terms; the 1st and 12th of all wait until they may go on."""
+        for _ in range(segments[0].stop):
+            taken.append(segments[0].stop)
+            if len(taken) == 12:
+                paused.set()
+            if event := go_on.get(len(taken)):
+                event.wait(20.0)
+            if segments[0].stop == 1:
+                break  # a short one is done within its first
+            yield
+        return ()
+
+    async def main() -> None:
+        thread = ComputeThread()
+        long = [asyncio.create_task(thread.run([Segment(0, 50)])) for _ in range(3)]
+        await asyncio.sleep(0)
+        go_on[1].set()
+        await asyncio.to_thread(paused.wait, 20.0)
+        new = [asyncio.create_task(thread.run([Segment(0, 1)])) for _ in range(5)]
+        await asyncio.sleep(0)
+        go_on[12].set()
+        async with in_time():
+            await asyncio.gather(*long, *new)
+
+    monkeypatch.setattr(compute_thread, "compute", slices)
+    asyncio.run(main())
+    assert 1 not in taken[:12]
+    assert taken[12:22] == [1, 50] * 5
 
 
 def test_the_event_loop_runs_while_the_thread_computes(monkeypatch: pytest.MonkeyPatch) -> None:
