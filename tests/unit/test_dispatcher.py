@@ -176,7 +176,7 @@ def test_batches_grow_with_the_pool_so_that_the_ingress_keeps_up() -> None:
 
 
 def test_a_thousand_workers_reach_95_percent_of_the_ideal() -> None:
-    """10 s of work for each, 5 ms to and fro, and an ingress that takes 0.3 ms to send a batch."""
+    """10 s of work for each, 5 ms for a round trip, and an ingress that takes 0.3 ms to send a batch."""
     settings = ROOMY.model_copy(update={"dispatch_cpu_seconds": 0.0003})
 
     async def main() -> None:
