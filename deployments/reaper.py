@@ -22,16 +22,20 @@ GRACE_SECONDS = 3.0
 
 def watch(raylet_pid: int) -> "subprocess.Popen[bytes]":
     """Start the watching process; it takes the caller for dead as soon as nobody holds what this returns."""
-    return subprocess.Popen(  # noqa: S603 (this file, by this interpreter)
+    starter = subprocess.Popen(  # noqa: S603 (this file, by this interpreter)
         [sys.executable, "-I", "-S", __file__, str(raylet_pid)],
         stdin=subprocess.PIPE,  # closed by the kernel when this process ends
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    starter.wait()
+    return starter
 
 
 def _main(raylet_pid: int) -> None:
+    if os.fork():
+        return  # the watcher is nobody's child: an exiting Ray worker kills its children
     children = {pid: start for pid in _pids() if (start := _child_start(pid, raylet_pid))}
     sys.stdin.buffer.read()
     give_up_at = time.monotonic() + RAYLET_EXIT_SECONDS

@@ -23,9 +23,14 @@ def workers(pid: int) -> list[psutil.Process]:
     return descendants(pid, "ray::ServeReplica:fibonacci:FibonacciWorker")
 
 
-def any_alive(processes: list[psutil.Process]) -> bool:
-    """Whether one of them still runs; a zombie that nobody has reaped does not."""
-    return any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run; a zombie that nobody has reaped does not."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:
