@@ -47,18 +47,20 @@ class Backlog:
             self._jobs[job.number] = job
         self.seconds += seconds
 
-    def settle(self, job: Progress, seconds: float) -> None:
-        """Count so much of the job's work as done."""
-        seconds = min(seconds, job.unfinished_seconds)
-        job.unfinished_seconds -= seconds
-        self.seconds = max(0.0, self.seconds - seconds)
+    def settle(self, job: Progress) -> None:
+        """Count anew what is left of the job, by what the cost model has learnt since its admission."""
+        self._set(job, job.line.remaining_seconds + job.out_seconds)
 
     def remove(self, job: Progress) -> None:
         """Forget the job, and what was left of it."""
-        self.settle(job, job.unfinished_seconds)
-        self._jobs.pop(job.number, None)
+        if self._jobs.pop(job.number, None) is not None:
+            self._set(job, 0.0)
         if not self._jobs:
             self.seconds = 0.0  # or rounding would add up
+
+    def _set(self, job: Progress, seconds: float) -> None:
+        self.seconds = max(0.0, self.seconds + seconds - job.unfinished_seconds)
+        job.unfinished_seconds = seconds
 
     def _seconds_ahead_of(self, seconds: float, num_workers: int) -> float:
         """Predicted core-seconds of others that the fair queue serves before a newcomer of ``seconds`` is finished.

@@ -43,6 +43,11 @@ def compute(
             verified = terms.verify() and verified
             if segment.wants_last_term and number == segment.count:
                 last_term = terms.last_term()
+            if (now := clock()) >= until:
+                compute_seconds += now - begun
+                yield
+                begun = clock()
+                until = begun + slice_seconds
         compute_seconds += (now := clock()) - begun
         begun = now
         results.append(SegmentResult(num_terms, segment.count, verified, compute_seconds, last_term))

@@ -32,7 +32,7 @@ from app.settings import Settings
 MAX_ATTEMPTS = 3
 """Workers a batch may lose before its job fails: a poison job must not walk through the pool."""
 MAX_FAILED_CHECKS = 2
-SUSPENSION_SECONDS = 1.0
+SUSPENSION_SECONDS = 5.0
 """How long a worker that lost a batch gets no other, unless Serve says before that it is gone."""
 SHORT_SECONDS = 0.010
 """Predicted seconds of a short batch, about a worker's slice. It has a place on a worker beside the long ones, so
@@ -239,6 +239,7 @@ class Dispatcher:
         self._queue.serve(job.caller, progress.number, predicted)
         if line.exhausted:
             self._queue.remove(job.caller, progress.number)
+        progress.out_seconds += predicted
         return Piece(progress, segments, sequence, predicted)
 
     def _send(self, worker: Worker, pieces: list[Piece]) -> None:
@@ -256,7 +257,7 @@ class Dispatcher:
         now = self._clock()
         for piece in pieces:
             piece.progress.dispatched(piece, worker.worker_id, now)
-        task.add_done_callback(lambda _: self._landed(flight))
+        task.add_done_callback(lambda _: self._landed(flight), context=contextvars.Context())
 
     def _landed(self, flight: Flight) -> None:
         """A batch is over: it came back, was lost, or was cancelled (perhaps before it was sent)."""
@@ -287,8 +288,13 @@ class Dispatcher:
             mine = list(itertools.islice(results, len(piece.segments)))
             if not progress.alive:
                 continue
-            self._backlog.settle(progress, piece.seconds)
-            for wrong in progress.returned(piece, result, mine, now):
+            progress.out_seconds -= piece.seconds
+            again = progress.returned(piece, result, mine, now)
+            for wrong in again:
+                wrong.seconds = self.cost.seconds(work_of_segments(wrong.segments))
+                progress.out_seconds += wrong.seconds
+            self._backlog.settle(progress)
+            for wrong in again:
                 logger.error("a segment failed its check on worker %s", result.worker_id)
                 if wrong.failed_checks >= MAX_FAILED_CHECKS:
                     _fail(progress, ComputationError("a segment failed its check twice"))
@@ -297,8 +303,10 @@ class Dispatcher:
     def _retry(self, flight: Flight, error: BaseException) -> None:
         """Send the pieces of a lost batch again, each alone: a poison job fails alone."""
         logger.warning("a batch was lost with worker %s: %r", flight.worker.worker_id, error)
+        was_running = not isinstance(error, WorkerLostError) or error.was_running
         for piece in flight.pieces:
             piece.shunned_worker_id = flight.worker.worker_id
+            piece.attempts -= not was_running
             if piece.attempts >= MAX_ATTEMPTS:
                 failure = ComputationError(f"failed on {MAX_ATTEMPTS} workers")
                 failure.__cause__ = error
@@ -308,7 +316,7 @@ class Dispatcher:
     def _suspend(self, worker: Worker) -> None:
         self._pool.suspend(worker)
         self._watch_for_workers()
-        asyncio.get_running_loop().call_later(SUSPENSION_SECONDS, self._resume, worker)
+        asyncio.get_running_loop().call_later(SUSPENSION_SECONDS, self._resume, worker, context=contextvars.Context())
 
     def _resume(self, worker: Worker) -> None:
         self._pool.resume(worker)

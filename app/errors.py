@@ -65,6 +65,8 @@ class ComputationError(JobError):
 class WorkerLostError(Exception):
     """The worker died, left or cannot be reached; what it was computing is gone."""
 
-    def __init__(self, worker_id: str) -> None:
-        super().__init__(worker_id)
+    def __init__(self, worker_id: str, was_running: bool = True) -> None:
+        super().__init__(worker_id, was_running)
         self.worker_id = worker_id
+        self.was_running = was_running
+        """Whether the batch may have been on the worker: only then has it used up an attempt."""

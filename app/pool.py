@@ -7,7 +7,7 @@ MAX_IN_FLIGHT = 2
 MAX_IN_FLIGHT_EXPRESS = 3
 """The same for batches shorter than a slice: they need not wait for a long one to end."""
 RESERVE_SECONDS = 1.0
-"""How long a worker may be kept free for a batch that wants it alone."""
+"""A worker is kept free for a batch that wants it alone if what it has is predicted to take no longer than this."""
 
 
 class Worker:
@@ -72,13 +72,13 @@ class Pool:
         Alone, because a batch that kills its worker would otherwise use up the attempts of its neighbours.
         Another than the one that lost it, unless that is the only one.
         """
-        if self._awaited is not None:
-            return None
         candidates = [w for w in self._workers.values() if w.takes_batches]
         others = [w for w in candidates if w.worker_id != shunned_worker_id]
         if not (candidates := others or candidates):
             return None
-        best = min(candidates, key=lambda worker: worker.predicted_seconds)
+        best = min(candidates, key=lambda worker: (worker.in_flight > 0, worker.predicted_seconds))
+        if best.in_flight and self._awaited is not None:
+            return None
         if best.predicted_seconds > RESERVE_SECONDS:
             return best if best.in_flight < MAX_IN_FLIGHT_EXPRESS else None
         self._unlist(best)

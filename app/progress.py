@@ -54,6 +54,8 @@ class Progress:
         self.line = line
         self.accepted_at = now
         self.predicted_seconds = self.unfinished_seconds = line.remaining_seconds
+        self.out_seconds = 0.0
+        """Predicted seconds of the pieces that were cut off and have not come back."""
         self.finished: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
         self._queued_seconds: float | None = None
         self._sizes = [0] * job.num_sequences

@@ -48,7 +48,7 @@ def main() -> int:
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         _say("starting the service (about 20 s) ...")
-        with launched() as service:
+        with launched("--cpus", str(cpus)) as service:
             rows = _measure(service, cpus)
     except StartError as error:
         _say(f"error: the service did not start:\n{error}")

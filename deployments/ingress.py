@@ -75,8 +75,8 @@ class FibonacciIngress:
         return PoolStatus(tuple(workers), queues)
 
     async def _ask_ingresses(self, timeout_seconds: float) -> tuple[QueueStatus, ...]:
-        broadcast = self._ingresses.broadcast("queue_status")
         try:
+            broadcast = self._ingresses.broadcast("queue_status")
             replies = await broadcast.results_async(timeout_s=timeout_seconds, return_exceptions=True)
         except (TimeoutError, RayError, RayServeException):
             replies = []

@@ -27,8 +27,8 @@ import yaml
 from deployments.ports import PortTakenError, check_free, free_port, free_port_range
 
 START_SECONDS = 180.0
-DIRECT_INGRESS_PORTS = 64
-"""Ports reserved for ingress replicas: more than one node ever runs, with room for redeploys."""
+PORTS = 64
+"""Ports in a row for HAProxy's own use and for ingress replicas, with room for redeploys."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -68,13 +68,13 @@ def prepare(config: dict[str, Any], host: str | None, port: int | None, folder: 
     http["port"] = http["port"] or free_port(http["host"])
     check_free(http["host"], http["port"])
     env_vars = config.setdefault("controller_options", {}).setdefault("runtime_env", {}).setdefault("env_vars", {})
-    first = free_port_range(DIRECT_INGRESS_PORTS)
+    first = free_port_range(PORTS)
     env_vars |= {
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + DIRECT_INGRESS_PORTS - 1),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(first),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(first + 1),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(first + 2),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first + 3),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + PORTS - 1),
     }
     if env_vars.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
         try:
@@ -132,9 +132,11 @@ def _raise_open_files() -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        config: dict[str, Any] = yaml.safe_load(path.read_text())
+        config = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise LaunchError(f"cannot read {path}: {error}") from None
+    if not isinstance(config, dict):
+        raise LaunchError(f"{path} is no mapping")
     return config
 
 
@@ -142,14 +144,14 @@ def _run(config: dict[str, Any], options: argparse.Namespace, stop: threading.Ev
     http = config["http_options"]
     if http["host"] not in LOOPBACK:
         _say(f"warning: {http['host']} is not loopback: whoever reaches it can use the service")
-    name = "[::1]" if ":" in http["host"] else http["host"].replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http["host"], http["host"])  # noqa: S104
+    name = f"[{name}]" if ":" in name else name
     url = f"http://{name}:{http['port']}"
     _say(f"starting on {url}")
     started_at = time.monotonic()
+    _stop_on_signals(stop)
     logs = _start_ray(options.cpus, verbose=options.verbose)
-    # Ray installs handlers of its own when it starts; these replace them.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    _stop_on_signals(stop)  # Ray has installed handlers of its own
     try:
         _deploy(config, verbose=options.verbose)
         if _wait_until_ready(f"{url}/readyz", stop):
@@ -160,6 +162,11 @@ def _run(config: dict[str, Any], options: argparse.Namespace, stop: threading.Ev
         _drain(options.grace_seconds, stop)
     finally:
         _shut_down(verbose=options.verbose)
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
 
 
 def _start_ray(num_cpus: int | None, *, verbose: bool) -> str:
@@ -179,13 +186,17 @@ def _start_ray(num_cpus: int | None, *, verbose: bool) -> str:
 
 def _deploy(config: dict[str, Any], *, verbose: bool) -> None:
     """What ``serve run`` does with the file."""
+    from pydantic import ValidationError
     from ray.exceptions import RayError
     from ray.serve._private.api import serve_start
     from ray.serve.schema import ServeDeploySchema
 
     if not verbose:
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
-    schema = ServeDeploySchema.model_validate(config)
+    try:
+        schema = ServeDeploySchema.model_validate(config)
+    except ValidationError as error:
+        raise LaunchError(f"the configuration is invalid: {error}") from None
     try:
         client = serve_start(
             http_options=schema.http_options.model_dump(),
@@ -220,20 +231,29 @@ def _wait_until_ready(url: str, stop: threading.Event) -> bool:
 def _drain(grace_seconds: float, stop: threading.Event) -> None:
     """Stop admission and wait for the jobs in flight; a second signal ends the waiting."""
     from ray import serve
+    from ray.exceptions import RayError
+    from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
 
     time.sleep(0.5)  # some senders signal the process and its group: that is one wish, not two
     stop.clear()
     give_up_at = time.monotonic() + grace_seconds
     said = -1
-    with contextlib.suppress(Exception):  # no ingress to ask: nothing to wait for
-        ingress = serve.get_deployment_handle("FibonacciIngress", "fibonacci")
-        while True:
+    unfinished = 0
+    while time.monotonic() < give_up_at and not stop.is_set():
+        try:
+            ingress = serve.get_deployment_handle("FibonacciIngress", "fibonacci")
             unfinished = sum(ingress.broadcast("drain").results(timeout_s=5))
-            if unfinished != said and unfinished:
-                _say(f"waiting for {unfinished} jobs (signal again to drop them)")
-                said = unfinished
-            if not unfinished or time.monotonic() > give_up_at or stop.wait(0.1):
-                return
+        except DeploymentUnavailableError:
+            return  # no ingress is there: nothing to wait for
+        except (RayError, RayServeException, TimeoutError):
+            continue  # busy, or being replaced: ask again
+        if not unfinished:
+            return
+        if unfinished != said:
+            _say(f"waiting for {unfinished} jobs (signal again to drop them)")
+            said = unfinished
+        stop.wait(0.1)
+    _say(f"dropping {unfinished} unfinished jobs")
 
 
 def _shut_down(*, verbose: bool) -> None:

@@ -41,7 +41,7 @@ class Workers:
         """``app.job.RunBatch`` over Serve."""
         handle = self._run_handles.get(worker_id)
         if handle is None:
-            raise WorkerLostError(worker_id)
+            raise WorkerLostError(worker_id, was_running=False)
         response = handle.remote(batch)
         try:
             result: BatchResult = await response
@@ -52,16 +52,23 @@ class Workers:
         except (RayError, RayServeException) as error:
             if isinstance(error, RayTaskError):  # the worker lives: its code raised
                 raise
-            raise WorkerLostError(worker_id) from error
+            raise WorkerLostError(worker_id, was_running=isinstance(error, RayError)) from error
         return result
 
     async def status(self, worker_id: str, timeout_seconds: float) -> WorkerStatus:
         """The worker's account of itself; one that says it did not reply if it is late or lost."""
-        response = self._handle.options(method_name="status", session_id=worker_id).remote()
+        response = None
         try:
             async with asyncio.timeout(timeout_seconds):
+                response = self._handle.options(method_name="status", session_id=worker_id).remote()
                 status: WorkerStatus = await response
+                return status
         except (TimeoutError, RayError, RayServeException):
-            response.cancel()  # type: ignore[no-untyped-call]
-            return WorkerStatus(worker_id, replied=False)
-        return status
+            if response is not None:
+                response.cancel()  # type: ignore[no-untyped-call]
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not us: the worker is being stopped, and Serve says it so.
+        return WorkerStatus(worker_id, replied=False)

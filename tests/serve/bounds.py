@@ -4,8 +4,8 @@ CANCELLED_CPU_IDLE = 0.5
 """From a caller's leaving to the workers' CPUs being idle."""
 DEADLINE = 0.25
 """By how much a deadline may be missed."""
-SHORT_JOB_BEHIND_LONG = 1.0
-"""A job of a millisecond behind one of minutes: about one batch, on shared and noisy machines."""
+SHORT_JOB_BEHIND_LONG = 0.3
+"""A job of a millisecond behind one of minutes, in all but the slowest twentieth: about one batch."""
 REFUSAL = 0.5
 """A 422 or 429, computed from the predicted cost alone."""
 WORKER_REPLACED = 30.0

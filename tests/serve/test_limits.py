@@ -27,7 +27,9 @@ def test_a_job_too_costly_is_refused_with_its_cost(client: httpx.Client) -> None
 
 def test_a_full_queue_refuses_and_says_when_to_come_back(client: httpx.Client, service: Service) -> None:
     with running(service, LONG_JOB):
+        started_at = time.perf_counter()
         answer = client.post("/fibonacci", json=LONG_JOB)
+        assert time.perf_counter() - started_at < bounds.REFUSAL
         assert (answer.status_code, answer.json()["type"]) == (429, "/problems/queue-full")
         assert answer.headers["content-type"] == "application/problem+json"
         assert int(answer.headers["retry-after"]) == answer.json()["retry_after_seconds"] >= 1
@@ -35,10 +37,12 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(client: httpx.Client, s
 
 def test_a_short_job_does_not_wait_behind_a_long_one(client: httpx.Client, service: Service) -> None:
     with running(service, LONG_JOB):
-        for _ in range(10):
+        seconds = []
+        for _ in range(40):
             started_at = time.perf_counter()
             client.post("/fibonacci", json={"sequence_size": 1_000, "num_sequences": 1}).raise_for_status()
-            assert time.perf_counter() - started_at < bounds.SHORT_JOB_BEHIND_LONG
+            seconds.append(time.perf_counter() - started_at)
+        assert sorted(seconds)[-3] < bounds.SHORT_JOB_BEHIND_LONG, seconds
 
 
 def test_the_pool_tells_of_work_at_once(client: httpx.Client, service: Service) -> None:
@@ -47,3 +51,9 @@ def test_the_pool_tells_of_work_at_once(client: httpx.Client, service: Service) 
         pool = client.get("/pool").json()
         assert [worker["state"] for worker in pool["workers"]] == ["busy", "busy"]
         assert pool["predicted_drain_seconds"] > 1
+
+
+def test_serves_own_headers_change_nothing(client: httpx.Client) -> None:
+    headers = {"x-request-timeout-seconds": "0.001", "x-request-disconnect-disabled": "?1"}
+    answer = client.post("/fibonacci", json={"sequence_size": 200_000}, headers=headers)
+    assert answer.status_code == 200

@@ -64,3 +64,4 @@ def test_the_file_configures_the_deployments_that_there_are() -> None:
 def test_the_file_sets_defaults_as_they_are() -> None:
     (application,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
     assert Settings.model_validate(application["args"]) == Settings()
+    assert application["args"].keys() == Settings.model_fields.keys()
