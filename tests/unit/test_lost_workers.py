@@ -109,6 +109,22 @@ def test_a_worker_that_was_only_unreachable_is_used_again() -> None:
     run_virtually(main())
 
 
+def test_a_batch_that_never_reached_its_worker_has_used_up_no_attempt() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(5)
+
+        async def run_batch(worker_id: str, batch: Batch) -> BatchResult:
+            if worker_id != "w4":
+                raise WorkerLostError(worker_id, was_running=False)
+            return await pool.run_batch(worker_id, batch)
+
+        pool.dispatcher._run_batch = run_batch
+        (result,) = await pool.dispatcher.run(job(0.001))
+        assert [record.attempts for record in result.batches] == [1]
+
+    run_virtually(main())
+
+
 def test_a_worker_that_joins_is_used_at_once() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
