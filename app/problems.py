@@ -55,7 +55,8 @@ PROBLEM_TYPES = {
         429,
         "Queue full",
         "The work that stands ahead of the job is predicted to take longer than the service lets anybody wait "
-        "(setting max_queued_seconds), or the service holds as many jobs as it may (max_queued_jobs). Nothing was computed.",
+        "(setting max_queued_seconds), or the service holds as many jobs as it may (max_queued_jobs). Nothing was "
+        "computed.",
         "Post the job again after the seconds in Retry-After.",
     ),
     "no-worker": ProblemType(
