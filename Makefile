@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+BENCH_INSTALLED := .venv/.bench-installed
 
 # What Ray and Python read from the environment, so that nothing depends on a person's shell.
 export RAY_USAGE_STATS_ENABLED := 0
@@ -28,6 +29,10 @@ serve: $(INSTALLED) ## Run the service in the foreground (HOST=, PORT=, CPUS= ov
 .PHONY: demo
 demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print it, stop
 	@$(BIN)/python -m benchmarks.demo
+
+.PHONY: bench
+bench: $(BENCH_INSTALLED) ## Measure the service against its peers (QUICK=1: 3 minutes)
+	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick)
 
 .PHONY: test
 test: $(INSTALLED) ## Run every test
@@ -58,6 +63,8 @@ lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as litt
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-dev.lock
 	$(COMPILE) --group uv -c $(LOCK_FOLDER)/requirements-dev.lock \
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-uv.lock
+	$(COMPILE) --group bench -c $(LOCK_FOLDER)/requirements-dev.lock \
+	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-bench.lock
 
 .PHONY: clean
 clean: ## Remove the environment and every cache
@@ -71,4 +78,9 @@ $(INSTALLED): requirements-dev.lock requirements-uv.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q app deployments
+	@touch $@
+
+$(BENCH_INSTALLED): requirements-bench.lock $(INSTALLED)
+	@echo "installing what the service is compared with ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-bench.lock
 	@touch $@

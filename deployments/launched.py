@@ -1,4 +1,4 @@
-"""The launcher as a child process: start the service, use it, stop it. For the demo, benchmarks and tests."""
+"""The launcher, or another server, as a child process: start, use, stop it. For the demo, benchmarks and tests."""
 
 import contextlib
 import os
@@ -34,14 +34,19 @@ class Service:
         return self.process.wait(timeout_seconds)
 
 
+def launched(*options: str, start_seconds: float = 180) -> contextlib.AbstractContextManager[Service]:
+    """Run ``python -m deployments.launch`` with these options, on a free port unless they say otherwise."""
+    return started("deployments.launch", "--port", "0", *options, start_seconds=start_seconds)
+
+
 @contextlib.contextmanager
-def launched(*options: str, start_seconds: float = 180) -> Iterator[Service]:
-    """Run ``python -m deployments.launch`` with these options, on a free port unless they say otherwise.
+def started(module: str, *arguments: str, start_seconds: float = 180) -> Iterator[Service]:
+    """Run ``python -m module`` with these arguments until it prints "ready on URL".
 
     Raises ``StartError`` if it does not get ready. Nothing that it started is left when the block ends.
     """
-    process = subprocess.Popen(  # noqa: S603 (this project's own launcher)
-        [sys.executable, "-m", "deployments.launch", "--port", "0", *options],
+    process = subprocess.Popen(  # noqa: S603 (this project's own modules)
+        [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

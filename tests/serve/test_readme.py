@@ -39,6 +39,10 @@ def test_the_curl_command_gives_the_answer_shown(service: Service) -> None:
     assert answer["batches"][0].keys() == shown["batches"][0].keys()
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    assert not re.search(r"FIGURES|TODO|XXX", README)
+
+
 def test_every_setting_is_in_the_table() -> None:
     for name, setting in Settings.model_fields.items():
         assert f"| `{name}` | {setting.default} | {setting.description} |" in README

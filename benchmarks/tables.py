@@ -1,0 +1,75 @@
+"""The figures as Markdown: a table for each work, and the goals."""
+
+import statistics
+
+from benchmarks.figures import Figures
+from benchmarks.goals import Goal
+
+COLUMNS = {
+    "a_seconds": "(a) CPUs x 100,000, s",
+    "b_seconds": "(b) 64 x 100,000, s",
+    "c_seconds": "(c) 1 x 1,000,000, s",
+    "d_requests_per_second": "(d) tiny jobs, 32 connections: requests/s",
+    "d_p50_ms": "(d) p50, ms",
+    "d_p99_ms": "(d) p99, ms",
+    "f_p50_ms": "(f) one tiny job at a time: p50, ms",
+    "g_p50_ms": "(g) tiny jobs while a long one holds the pool: p50, ms",
+    "g_p99_ms": "(g) p99, ms",
+    "h_seconds": "(h) start to first 200, s",
+    "a_megabytes": "(a) growth of peak memory, MB",
+}
+TABLES = {
+    "Batches": ("a_seconds", "b_seconds", "c_seconds", "a_megabytes"),
+    "HTTP": ("d_requests_per_second", "d_p50_ms", "d_p99_ms", "f_p50_ms", "g_p50_ms", "g_p99_ms", "h_seconds"),
+}
+
+
+def report(figures: Figures, goals: list[Goal], about: dict[str, str], notes: list[str]) -> str:
+    """The whole page."""
+    parts = ["# The service against its peers", "\n".join(f"- {key}: {value}" for key, value in about.items())]
+    for title, columns in TABLES.items():
+        parts += [f"## {title}", figures_table(figures, columns)]
+    parts += ["## Goals", goals_table(goals)]
+    if notes:
+        parts += ["## Left out", "\n".join(f"- {note}" for note in notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def figures_table(figures: Figures, columns: tuple[str, ...]) -> str:
+    """Medians, with the least and the greatest value in brackets."""
+    peers = list(dict.fromkeys(peer for column in columns for peer in figures.rounds.get(column, {})))
+    rows = [[peer, *(_cell(figures.rounds.get(column, {}).get(peer)) for column in columns)] for peer in peers]
+    return _table(["", *(COLUMNS[column] for column in columns)], rows)
+
+
+def goals_table(goals: list[Goal]) -> str:
+    words = {True: "yes", False: "**no**", None: "not measured"}
+    rows = [
+        [
+            str(g.number),
+            g.text,
+            f"{g.sign} {_short(g.target)}",
+            "" if g.value is None else _short(g.value),
+            words[g.met],
+        ]
+        for g in goals
+    ]
+    return _table(["goal", "", "target", "measured", "met"], rows)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _cell(values: list[float] | None) -> str:
+    if not values:
+        return ""
+    return f"{_short(statistics.median(values))} ({_short(min(values))}-{_short(max(values))})"
+
+
+def _short(value: float) -> str:
+    """Three significant digits, and never an exponent."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
