@@ -23,6 +23,7 @@ from app.errors import (
     WorkerLostError,
 )
 from app.fair_queue import JobQueue
+from app.flights import SHORT_SECONDS, Flight, Flights
 from app.job import Batch, BatchResult, Job, JobResult, RunBatch
 from app.line import Line
 from app.pool import MAX_IN_FLIGHT, MAX_IN_FLIGHT_EXPRESS, Pool, Worker
@@ -34,27 +35,12 @@ MAX_ATTEMPTS = 3
 MAX_FAILED_CHECKS = 2
 SUSPENSION_SECONDS = 5.0
 """How long a worker that lost a batch gets no other, unless Serve says before that it is gone."""
-SHORT_SECONDS = 0.010
-"""Predicted seconds of a short batch, about a worker's slice. It has a place on a worker beside the long ones, so
-that it need not wait for them."""
+WATCH_SECONDS = 0.25
+"""How often the dispatcher looks for batches that are late."""
 GUIDED_FACTOR = 2
 """k of guided self-scheduling (Polychronopoulos and Kuck, 1987): a batch is 1/(k * workers) of what is left."""
 
 logger = logging.getLogger(__name__)
-
-
-class Flight:
-    """A batch on a worker."""
-
-    __slots__ = ("batch", "pieces", "seconds", "short", "task", "worker")
-
-    def __init__(self, worker: Worker, pieces: list[Piece], batch: Batch, task: asyncio.Task[BatchResult]) -> None:
-        self.worker = worker
-        self.pieces = pieces
-        self.batch = batch
-        self.task = task
-        self.seconds = sum(piece.seconds for piece in pieces)
-        self.short = self.seconds <= SHORT_SECONDS
 
 
 class Dispatcher:
@@ -75,9 +61,9 @@ class Dispatcher:
         self._queue = JobQueue()
         self._retries: deque[Piece] = deque()
         self._backlog = Backlog(self._settings)
-        self._flights: set[Flight] = set()
-        self._num_short_flights = 0
-        self._in_flight_seconds = 0.0
+        self._flights = Flights()
+        self._watch_timer: asyncio.TimerHandle | None = None
+        self._watch_due_at = 0.0
         self._numbers = itertools.count()
         self._without_worker_since: float | None = clock()
         self._without_worker_timer: asyncio.TimerHandle | None = None
@@ -177,9 +163,12 @@ class Dispatcher:
         self._queue.remove(progress.job.caller, progress.number)
         if not progress.succeeded:
             progress.finished.cancel()
-            for flight in self._flights:
-                if not any(piece.progress.alive for piece in flight.pieces):
-                    flight.task.cancel()
+            self._stop_unwanted()
+
+    def _stop_unwanted(self) -> None:
+        for flight in self._flights:
+            if flight.unwanted:
+                flight.task.cancel()
 
     # Dispatching
 
@@ -187,7 +176,7 @@ class Dispatcher:
         """Send batches while there is work and a worker with room; what was lost goes first."""
         while self._retries:
             piece = self._retries[0]
-            if piece.progress.alive:
+            if piece.wanted:
                 worker = self._pool.for_retry(piece.shunned_worker_id)
                 if worker is None:
                     break
@@ -204,8 +193,8 @@ class Dispatcher:
 
     def _short_lane_closed(self) -> bool:
         """Whether small jobs had better gather: every worker may have a short batch, and no full one is waiting."""
-        waiting_seconds = self._backlog.seconds - self._in_flight_seconds
-        return self._num_short_flights >= len(self._pool) and waiting_seconds < SHORT_SECONDS
+        waiting_seconds = self._backlog.seconds - self._flights.seconds
+        return self._flights.num_short >= len(self._pool) and waiting_seconds < SHORT_SECONDS
 
     def _next(self) -> Progress | None:
         number = self._queue.peek()
@@ -249,24 +238,22 @@ class Dispatcher:
         task = asyncio.get_running_loop().create_task(
             self._run_batch(worker.worker_id, batch), context=contextvars.Context()
         )
-        flight = Flight(worker, pieces, batch, task)
-        self._flights.add(flight)
-        self._num_short_flights += flight.short
-        self._in_flight_seconds += flight.seconds
-        self._pool.occupy(worker, flight.seconds)
         now = self._clock()
+        flight = Flight(worker, pieces, batch, task, now)
+        self._flights.add(flight)
+        self._pool.occupy(worker, flight.seconds)
+        if self._watch_timer is None:
+            self._watch_again(now)
         for piece in pieces:
             piece.progress.dispatched(piece, worker.worker_id, now)
         task.add_done_callback(lambda _: self._landed(flight), context=contextvars.Context())
 
     def _landed(self, flight: Flight) -> None:
         """A batch is over: it came back, was lost, or was cancelled (perhaps before it was sent)."""
-        self._flights.discard(flight)
-        self._num_short_flights -= flight.short
-        self._in_flight_seconds = self._in_flight_seconds - flight.seconds if self._flights else 0.0
+        self._flights.remove(flight)
         self._pool.release(flight.worker, flight.seconds)
         if flight.task.cancelled():
-            if any(piece.progress.alive for piece in flight.pieces):  # it was not us who cancelled it
+            if flight.wanted:  # it was not us who cancelled it
                 self._retry(flight, asyncio.CancelledError())
         elif (error := flight.task.exception()) is not None:
             if isinstance(error, WorkerLostError):
@@ -280,16 +267,18 @@ class Dispatcher:
 
     def _returned(self, flight: Flight, result: BatchResult) -> None:
         now = self._clock()
+        if flight.worker.suspended:
+            self._resume(flight.worker)
         compute_seconds = sum(done.compute_seconds for done in result.segments)
         self.cost.observe(work_of_segments(flight.batch.segments), compute_seconds)
         results = iter(result.segments)
         for piece in flight.pieces:
             progress = piece.progress
             mine = list(itertools.islice(results, len(piece.segments)))
-            if not progress.alive:
+            if not piece.wanted:
                 continue
             progress.out_seconds -= piece.seconds
-            again = progress.returned(piece, result, mine, now)
+            again = progress.returned(piece, result, mine, flight.dispatched_at, now)
             for wrong in again:
                 wrong.seconds = self.cost.seconds(work_of_segments(wrong.segments))
                 progress.out_seconds += wrong.seconds
@@ -299,11 +288,15 @@ class Dispatcher:
                 if wrong.failed_checks >= MAX_FAILED_CHECKS:
                     _fail(progress, ComputationError("a segment failed its check twice"))
                 self._retries.append(wrong)
+        if any(piece.late for piece in flight.pieces):
+            self._stop_unwanted()
 
     def _retry(self, flight: Flight, error: BaseException) -> None:
         """Send the pieces of a lost batch again, each alone: a poison job fails alone."""
         logger.warning("a batch was lost with worker %s: %r", flight.worker.worker_id, error)
         was_running = not isinstance(error, WorkerLostError) or error.was_running
+        if flight.late:
+            return  # they have been sent again already
         for piece in flight.pieces:
             piece.shunned_worker_id = flight.worker.worker_id
             piece.attempts -= not was_running
@@ -313,10 +306,49 @@ class Dispatcher:
                 _fail(piece.progress, failure)
             self._retries.append(piece)
 
+    def _watch_again(self, now: float) -> None:
+        self._watch_due_at = now + WATCH_SECONDS
+        self._watch_timer = asyncio.get_running_loop().call_later(
+            WATCH_SECONDS, self._watch_flights, context=contextvars.Context()
+        )
+
+    def _watch_flights(self) -> None:
+        """Compute elsewhere what should be back by now: its worker stands still, or cannot be reached."""
+        self._watch_timer = None
+        if not self._flights:
+            return
+        now = self._clock()
+        if (stood_still_seconds := now - self._watch_due_at) > WATCH_SECONDS:
+            self._flights.postpone(stood_still_seconds)
+        self._watch_again(now)
+        for flight in self._flights.newly_late(now):
+            logger.warning("a batch is late on worker %s: computing it elsewhere", flight.worker.worker_id)
+            self._suspend(flight.worker)
+            for piece in flight.pieces:
+                piece.late = True
+                piece.attempts -= 1
+                piece.shunned_worker_id = flight.worker.worker_id
+                self._retries.append(piece)
+        if self._retries:
+            self._pump()
+
     def _suspend(self, worker: Worker) -> None:
         self._pool.suspend(worker)
         self._watch_for_workers()
-        asyncio.get_running_loop().call_later(SUSPENSION_SECONDS, self._resume, worker, context=contextvars.Context())
+        self._resume_later(worker)
+
+    def _resume_later(self, worker: Worker) -> None:
+        asyncio.get_running_loop().call_later(
+            SUSPENSION_SECONDS, self._end_suspension, worker, context=contextvars.Context()
+        )
+
+    def _end_suspension(self, worker: Worker) -> None:
+        if not worker.suspended:
+            return
+        if worker.in_flight:  # what is there will tell that it lives, or that it does not
+            self._resume_later(worker)
+        else:
+            self._resume(worker)
 
     def _resume(self, worker: Worker) -> None:
         self._pool.resume(worker)

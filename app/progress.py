@@ -14,7 +14,7 @@ class Piece:
     """One job's part of a batch. It keeps its identity when it has to be sent again."""
 
     __slots__ = (
-        "attempts", "dispatched_at", "failed_checks", "first_sequence", "progress", "record",
+        "attempts", "failed_checks", "first_sequence", "late", "progress", "record", "returned",
         "seconds", "segments", "shunned_worker_id",
     )  # fmt: skip
 
@@ -31,10 +31,17 @@ class Piece:
         self.seconds = seconds
         self.attempts = 0
         self.failed_checks = 0
-        self.dispatched_at = 0.0
+        self.late = False
+        """It was not back in time, and has been sent to a second worker."""
+        self.returned = False
         self.record: BatchRecord | None = None
         self.shunned_worker_id: str | None = None
         """The worker that lost it or got it wrong: it goes to another if there is one."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its result is still waited for."""
+        return not self.returned and self.progress.alive
 
     def again(self, segment: Segment, sequence: int, wrong_worker_id: str) -> "Piece":
         """One segment of this piece, which failed its check, as a piece of its own."""
@@ -85,15 +92,22 @@ class Progress:
         if self._queued_seconds is None:
             self._queued_seconds = now - self.accepted_at
         piece.attempts += 1
-        piece.dispatched_at = now
         if piece.record is None:
             piece.record = BatchRecord(worker_id, "", 0, 0, 0.0, 0.0, 0.0, 0.0)
             self._num_batches += 1
             if len(self._records) < MAX_BATCH_RECORDS:
                 self._records.append(piece.record)
 
-    def returned(self, piece: Piece, result: BatchResult, results: Sequence[SegmentResult], now: float) -> list[Piece]:
+    def returned(
+        self,
+        piece: Piece,
+        result: BatchResult,
+        results: Sequence[SegmentResult],
+        dispatched_at: float,
+        now: float,
+    ) -> list[Piece]:
         """Count what a worker did; returns what failed its check, as pieces to compute again."""
+        piece.returned = True
         sequence = piece.first_sequence
         num_terms = 0
         wrong: list[Piece] = []
@@ -112,7 +126,7 @@ class Progress:
         if (record := piece.record) is not None:
             record.worker_id, record.node_id = result.worker_id, result.node_id
             record.num_terms, record.attempts = num_terms, piece.attempts
-            record.dispatched_at_seconds = piece.dispatched_at - self.accepted_at
+            record.dispatched_at_seconds = dispatched_at - self.accepted_at
             record.returned_at_seconds = now - self.accepted_at
             record.worker_queued_seconds = result.queued_seconds
             record.compute_seconds = compute_seconds

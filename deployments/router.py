@@ -6,12 +6,31 @@ backoff when they are full; the dispatcher knows what every worker holds, to the
 
 from typing import Any
 
-from ray.serve._private.common import ReplicaID
+from ray.serve._private.common import ReplicaID, ReplicaQueueLengthInfo, RunningReplicaInfo
+from ray.serve._private.replica_result import ReplicaResult
 from ray.serve._private.request_router.common import PendingRequest
 from ray.serve._private.request_router.replica_wrapper import RunningReplica
 from ray.serve.request_router import RequestRouter
 
 from deployments import members
+
+
+class WorkerReplica(RunningReplica):
+    """A worker that takes every batch it is sent; the dispatcher has counted what it holds.
+
+    Serve asks a replica first whether it has room, which makes a streaming call of every call:
+    without, an ingress needs half the CPU for a batch.
+    """
+
+    def try_send_request(self, pr: PendingRequest, with_rejection: bool) -> ReplicaResult:  # noqa: ARG002
+        """Called by Serve with a request for this replica."""
+        result = super().try_send_request(pr, with_rejection=False)
+        result.get_rejection_response = _accepted  # type: ignore[method-assign]
+        return result
+
+
+async def _accepted() -> ReplicaQueueLengthInfo:
+    return ReplicaQueueLengthInfo(accepted=True, num_ongoing_requests=0)
 
 
 class WorkerRouter(RequestRouter):
@@ -25,6 +44,10 @@ class WorkerRouter(RequestRouter):
     def initialize_state(self, **kwargs: Any) -> None:  # noqa: ARG002 (Serve calls it so)
         """Called once by Serve, before any replica is known."""
         self._by_worker_id: dict[str, RunningReplica] = {}
+
+    def create_replica_wrapper(self, replica_info: RunningReplicaInfo) -> RunningReplica:
+        """Called by Serve with a replica that is new to it."""
+        return WorkerReplica(replica_info)
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:
         """Called by Serve with all running replicas."""

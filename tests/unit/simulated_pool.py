@@ -43,6 +43,10 @@ class SimulatedWorker:
     core: asyncio.Lock = field(default_factory=asyncio.Lock)
     tasks: set[asyncio.Task[BatchResult]] = field(default_factory=set)
     alive: bool = True
+    runs: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.runs.set()
 
 
 class SimulatedPool:
@@ -92,6 +96,14 @@ class SimulatedPool:
         if self.replacement_seconds is not None:
             self._loop.call_later(self.replacement_seconds, self.join)
 
+    def freeze(self, worker_id: str) -> None:
+        """The worker stands still with all that is on it, and nobody is told."""
+        self._workers[worker_id].runs.clear()
+
+    def thaw(self, worker_id: str) -> None:
+        """The worker goes on."""
+        self._workers[worker_id].runs.set()
+
     @property
     def worker_ids(self) -> list[str]:
         """Who is alive."""
@@ -140,6 +152,7 @@ class SimulatedPool:
                     self.kill(worker_id)
                 turn = min(rest, self._slice_seconds)
                 await asyncio.sleep(turn)
+                await worker.runs.wait()
                 rest -= turn
         return seconds
 

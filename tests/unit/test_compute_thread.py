@@ -80,7 +80,7 @@ def test_a_short_one_is_done_long_before_a_long_one_that_began_first() -> None:
     asyncio.run(main())
 
 
-def test_callers_take_turns_slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_take_turns_of_several_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     both_wait = threading.Event()
     taken: list[int] = []
 
@@ -101,8 +101,10 @@ def test_callers_take_turns_slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> N
             await asyncio.gather(*callers)
 
     monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(compute_thread, "SLICES_A_TURN", 2)
     asyncio.run(main())
-    assert taken == [6, 6, 3, 6, 3, 6, 3, 6, 6]  # the second new one has to let one go on
+    first_slices = [6, 6, 3]  # the second new one has to let one go on
+    assert taken == [*first_slices, 6, 3, 3, 6, 6, 6]
 
 
 def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytest.MonkeyPatch) -> None:

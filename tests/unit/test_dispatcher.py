@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import pytest
 
 from app.cost import work_of, work_of_segments
-from app.dispatcher import SHORT_SECONDS, Dispatcher
+from app.dispatcher import Dispatcher
 from app.errors import DeadlineError, DrainingError, QueueFullError, RefusedError, TooCostlyError
+from app.flights import SHORT_SECONDS
 from app.job import Batch, BatchResult, Execution, Job, JobResult
 from app.settings import Settings
 from tests.unit.simulated_pool import COST, ROOMY, Call, SimulatedPool, assert_nothing_is_left, job

@@ -1,0 +1,89 @@
+"""The batches that are on workers, and which of them should be back by now."""
+
+import asyncio
+from collections.abc import Iterator
+
+from app.job import Batch, BatchResult
+from app.pool import Worker
+from app.progress import Piece
+
+SHORT_SECONDS = 0.010
+"""Predicted seconds of a short batch, about a worker's slice. It has a place on a worker beside the long ones, so
+that it need not wait for them."""
+LATE_SECONDS = 2.0
+LATE_FACTOR = 4.0
+"""A batch is late after ``LATE_SECONDS`` and so many times the predicted seconds of what its worker has to compute
+until then: room for other ingresses' batches and for a wrong prediction, since a late one is computed twice."""
+PROBE_SECONDS = 0.5
+
+
+class Flight:
+    """A batch on a worker."""
+
+    __slots__ = ("batch", "dispatched_at", "due_at", "late", "pieces", "seconds", "short", "task", "worker")
+
+    def __init__(
+        self, worker: Worker, pieces: list[Piece], batch: Batch, task: asyncio.Task[BatchResult], now: float
+    ) -> None:
+        self.worker = worker
+        self.pieces = pieces
+        self.batch = batch
+        self.task = task
+        self.dispatched_at = now
+        self.seconds = sum(piece.seconds for piece in pieces)
+        self.short = self.seconds <= SHORT_SECONDS
+        # A short one is computed before the long ones there.
+        ahead_seconds = self.seconds if self.short else self.seconds + worker.predicted_seconds
+        self.due_at = now + LATE_SECONDS + LATE_FACTOR * ahead_seconds
+        self.late = False
+        """Its pieces have been sent again, elsewhere; the first to come back counts."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody still waits for a part of it."""
+        return any(piece.wanted for piece in self.pieces)
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether it had better be stopped. Not if it is late and not long: when it is back, its worker is."""
+        return not self.wanted and not (self.late and self.seconds <= PROBE_SECONDS)
+
+
+class Flights:
+    """All batches on workers, with what the dispatcher asks of them kept as sums."""
+
+    def __init__(self) -> None:
+        self._flights: set[Flight] = set()
+        self.num_short = 0
+        self.seconds = 0.0
+        """Predicted seconds of them all."""
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def __iter__(self) -> Iterator[Flight]:
+        return iter(self._flights)
+
+    def add(self, flight: Flight) -> None:
+        """A batch was sent."""
+        self._flights.add(flight)
+        self.num_short += flight.short
+        self.seconds += flight.seconds
+
+    def remove(self, flight: Flight) -> None:
+        """A batch is over."""
+        self._flights.remove(flight)
+        self.num_short -= flight.short
+        self.seconds = self.seconds - flight.seconds if self._flights else 0.0  # or rounding would add up
+
+    def newly_late(self, now: float) -> list[Flight]:
+        """Those that are late, each once."""
+        late = [flight for flight in self._flights if now > flight.due_at and not flight.late]
+        for flight in late:
+            flight.late = True
+        return late
+
+    def postpone(self, seconds: float) -> None:
+        """Nothing could come back for so long, because it was the ingress that stood still."""
+        for flight in self._flights:
+            flight.due_at += seconds

@@ -1,0 +1,195 @@
+"""The dispatcher when a worker stands still without being dead. All in virtual time."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from app.dispatcher import WATCH_SECONDS
+from app.flights import LATE_FACTOR, LATE_SECONDS
+from app.job import Execution, Job, JobResult
+from app.settings import Settings
+from tests.unit.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
+from tests.virtual_time import run_virtually
+
+
+def submit(pool: SimulatedPool, *jobs: Job) -> "asyncio.Task[list[JobResult]]":
+    return asyncio.create_task(pool.dispatcher.run(*jobs))
+
+
+def outcomes(pool: SimulatedPool, worker_id: str) -> Counter[str]:
+    return Counter(call.outcome for call in pool.calls if call.worker_id == worker_id)
+
+
+def num_terms(pool: SimulatedPool, outcome: str = "") -> int:
+    """Terms that were sent to workers."""
+    calls = [call for call in pool.calls if outcome in ("", call.outcome)]
+    return sum((s.stop - s.start) * s.count for call in calls for s in call.batch.segments)
+
+
+async def idle(pool: SimulatedPool) -> None:
+    """What was late has come back, suspensions are over, and nothing is left."""
+    await asyncio.sleep(10.0)
+    assert_nothing_is_left(pool)
+
+
+def test_what_a_frozen_worker_has_is_computed_elsewhere_and_no_attempt_is_used_up() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(3)
+        task = submit(pool, job(0.1, 60))
+        await asyncio.sleep(0.5)
+        pool.freeze("w1")
+        (result,) = await task
+        assert result.sizes == [result.job.sequence_size] * 60
+        assert {record.attempts for record in result.batches} == {1}
+        assert "w1" in {record.worker_id for record in result.batches}  # what it did before
+        assert outcomes(pool, "w1")["running"] == 2
+        in_flight_seconds = 2 * ROOMY.batch_ceiling_seconds
+        assert result.timing.total_seconds < 60 * 0.1 / 2 + LATE_SECONDS + LATE_FACTOR * in_flight_seconds + 0.5
+
+    run_virtually(main())
+
+
+def test_a_frozen_worker_gets_nothing_more_and_is_used_again_once_it_goes_on() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        task = submit(pool, job(0.1, 400))
+        await asyncio.sleep(0.5)
+        pool.freeze("w1")
+        await asyncio.sleep(15.0)
+        assert max(call.sent_at for call in pool.calls if call.worker_id == "w1") <= 0.5
+        pool.thaw("w1")
+        await asyncio.sleep(1.0)
+        assert sum(call.sent_at > 15.0 for call in pool.calls if call.worker_id == "w1") > 1
+        (result,) = await task
+        assert result.sizes == [result.job.sequence_size] * 400
+        await idle(pool)
+
+    run_virtually(main())
+
+
+def test_the_first_result_counts_and_the_second_is_not_counted_again() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        task = submit(pool, job(0.1, 100))
+        await asyncio.sleep(0.5)
+        pool.freeze("w1")
+        await asyncio.sleep(4.5)
+        pool.thaw("w1")
+        (result,) = await task
+        assert sum(record.num_terms for record in result.batches) == sum(result.sizes)
+        await idle(pool)
+        assert outcomes(pool, "w1")["running"] == 0
+
+    run_virtually(main())
+
+
+def test_a_late_batch_whose_worker_then_dies_is_not_sent_a_third_time() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(3)
+        task = submit(pool, job(0.1, 400))
+        await asyncio.sleep(0.5)
+        pool.freeze("w1")
+        late_at = max(flight.due_at for flight in pool.dispatcher._flights if flight.worker.worker_id == "w1")
+        await asyncio.sleep(late_at - asyncio.get_running_loop().time() + WATCH_SECONDS)
+        pool.kill("w1")
+        (result,) = await task
+        assert outcomes(pool, "w1")["lost"] == 2
+        assert num_terms(pool) == sum(result.sizes) + num_terms(pool, outcome="lost")
+        assert {record.attempts for record in result.batches} == {1}
+        assert sum(result.sizes) == 400 * result.job.sequence_size
+        await idle(pool)
+
+    run_virtually(main())
+
+
+def test_a_second_worker_that_freezes_too_is_no_harm() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(3)
+        task = submit(pool, job(0.1, 60))
+        await asyncio.sleep(0.5)
+        pool.freeze("w1")
+        await asyncio.sleep(4.5)
+        pool.freeze("w2")
+        (result,) = await task
+        assert result.sizes == [result.job.sequence_size] * 60
+        pool.thaw("w1")
+        pool.thaw("w2")
+        await idle(pool)
+
+    run_virtually(main())
+
+
+def test_jobs_wait_while_every_worker_stands_still() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        task = submit(pool, job(0.1, 20))
+        await asyncio.sleep(0.5)
+        pool.freeze("w0")
+        pool.freeze("w1")
+        await asyncio.sleep(20.0)
+        assert not task.done()
+        pool.thaw("w0")
+        (result,) = await task
+        assert result.sizes == [result.job.sequence_size] * 20
+
+    run_virtually(main())
+
+
+def test_a_long_local_job_that_is_late_is_stopped_when_it_is_done_elsewhere() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        task = submit(pool, job(5.0, 1, Execution.LOCAL))
+        await asyncio.sleep(1.0)
+        pool.freeze(first := pool.calls[0].worker_id)
+        await task
+        assert outcomes(pool, first) == {"cancelled": 1}
+        await idle(pool)
+
+    run_virtually(main())
+
+
+def test_a_caller_of_a_late_batch_may_leave() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        task = submit(pool, job(0.1, 60))
+        await asyncio.sleep(0.5)
+        pool.freeze("w1")
+        await asyncio.sleep(5.0)
+        task.cancel()
+        await asyncio.sleep(0.1)
+        assert outcomes(pool, "w0")["running"] == 0
+        pool.thaw("w1")
+        await idle(pool)
+
+    run_virtually(main())
+
+
+def test_a_small_job_behind_a_long_one_need_not_wait_for_the_long_one_to_be_late() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2, Settings(max_compute_seconds=1e6, max_queued_seconds=1e6), slice_seconds=0.01)
+        long = submit(pool, job(100.0, 1, Execution.LOCAL))
+        await asyncio.sleep(1.0)
+        pool.freeze(pool.calls[0].worker_id)
+        results = [(await submit(pool, job(0.001)))[0] for _ in range(4)]
+        assert max(result.timing.total_seconds for result in results) < LATE_SECONDS + 1.0
+        long.cancel()
+
+    run_virtually(main())
+
+
+def test_when_the_ingress_itself_stood_still_nothing_is_late(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        loop = asyncio.get_running_loop()
+        stood_still_seconds = 0.0
+        pool.dispatcher._clock = lambda: loop.time() + stood_still_seconds
+        task = submit(pool, job(0.1, 60))
+        await asyncio.sleep(0.51)
+        stood_still_seconds = 30.0
+        (result,) = await task
+        assert Counter(call.outcome for call in pool.calls).keys() == {"returned"}
+        assert num_terms(pool) == sum(result.sizes)
+        assert not caplog.records
+
+    run_virtually(main())
