@@ -16,15 +16,21 @@ unexport PYTHONDONTWRITEBYTECODE
 HOST ?=
 PORT ?=
 CPUS ?=
-LAUNCH_OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(CPUS),--cpus $(CPUS))
+API_KEYS_FILE ?=
+LAUNCH_OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(CPUS),--cpus $(CPUS)) \
+  $(if $(API_KEYS_FILE),--api-keys-file '$(API_KEYS_FILE)')
 
 .PHONY: help
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: serve
-serve: $(INSTALLED) ## Run the service in the foreground (HOST=, PORT=, CPUS= override serve_config.yaml)
+serve: $(INSTALLED) ## Run the service in the foreground (HOST=, PORT=, CPUS=, API_KEYS_FILE= override serve_config.yaml)
 	@exec $(BIN)/python -m deployments.launch $(LAUNCH_OPTIONS)
+
+.PHONY: key
+key: $(INSTALLED) ## Make an API key (NAME=alice): the key, once, and the line with its hash
+	@$(BIN)/python -m deployments.new_key '$(NAME)'
 
 .PHONY: demo
 demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print it, stop

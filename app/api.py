@@ -2,13 +2,15 @@
 
 import uuid
 
-from fastapi import APIRouter, FastAPI, HTTPException, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 
 from app import __version__
 from app.answers import CompareResponse, Health, JobResponse, PoolResponse
+from app.authentication import caller_of, require_keys
 from app.dispatcher import Dispatcher
 from app.errors import DrainingError
 from app.job import Execution, Job, Timing
+from app.keys import ApiKeys
 from app.problems import add_problem_handlers, problem_docs
 from app.requests import JsonRoute
 from app.schemas import CompareRequest, JobRequest, bounded
@@ -24,8 +26,8 @@ RETRY_SOON = {"Retry-After": "1"}
 JOB_ERRORS = (400, 413, 415, 422, 429, 500, 503, 504)
 
 
-def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool) -> FastAPI:
-    """The API over one dispatcher; ``read_pool`` asks the whole service."""
+def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, keys: ApiKeys | None = None) -> FastAPI:
+    """The API over one dispatcher; ``read_pool`` asks the whole service. With ``keys``, only for who has one."""
     app = FastAPI(
         title="Fibonacci service",
         version=__version__,
@@ -36,6 +38,8 @@ def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool) 
     add_problem_handlers(app)
     app.include_router(_job_routes(dispatcher, settings))
     app.include_router(_status_routes(dispatcher, read_pool))
+    if keys is not None:
+        require_keys(app, keys)
     return app
 
 
@@ -44,10 +48,10 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
     BoundedJobRequest = bounded(JobRequest, settings)  # noqa: N806 (a class)
     BoundedCompareRequest = bounded(CompareRequest, settings)  # noqa: N806 (a class)
 
-    def new_job(body: CompareRequest, execution: Execution) -> Job:
+    def new_job(body: CompareRequest, execution: Execution, caller: str) -> Job:
         default = min(max(1, dispatcher.num_workers), settings.max_num_sequences)
         num_sequences = body.num_sequences or default
-        return Job(uuid.uuid4().hex, body.sequence_size, num_sequences, execution)
+        return Job(uuid.uuid4().hex, body.sequence_size, num_sequences, execution, caller)
 
     @router.post(
         "/fibonacci",
@@ -56,10 +60,10 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
         response_model=JobResponse,
         responses=problem_docs(*JOB_ERRORS),
     )
-    async def run_job(body: BoundedJobRequest) -> Response:  # type: ignore[valid-type]
+    async def run_job(body: BoundedJobRequest, http: Request) -> Response:  # type: ignore[valid-type]
         """Generates the sequences, checks every term, and says where the time went."""
         request: JobRequest = body
-        job = new_job(request, request.execution)
+        job = new_job(request, request.execution, caller_of(http))
         (result,) = await dispatcher.run(job, timeout_seconds=request.timeout_seconds)
         return _json(JobResponse.of(result), result.timing)
 
@@ -70,10 +74,10 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
         response_model=CompareResponse,
         responses=problem_docs(*JOB_ERRORS),
     )
-    async def compare(body: BoundedCompareRequest) -> Response:  # type: ignore[valid-type]
+    async def compare(body: BoundedCompareRequest, http: Request) -> Response:  # type: ignore[valid-type]
         """Both runs are really made, one after the other, under one deadline and one admission."""
         request: CompareRequest = body
-        jobs = [new_job(request, how) for how in (Execution.LOCAL, Execution.DISTRIBUTED)]
+        jobs = [new_job(request, how, caller_of(http)) for how in (Execution.LOCAL, Execution.DISTRIBUTED)]
         local, distributed = await dispatcher.run(*jobs, timeout_seconds=request.timeout_seconds)
         answer = CompareResponse.of(local, distributed, max(1, dispatcher.num_workers))
         return _json(answer, local.timing, distributed.timing)

@@ -3,9 +3,25 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from app.errors import QueueFullError, TooCostlyError
+from app.errors import CallerLimitError, QueueFullError, TooCostlyError
 from app.progress import Progress
 from app.settings import Settings
+from app.sharing import seconds_ahead, service_until
+
+
+class Holding:
+    """What one caller has in the backlog."""
+
+    __slots__ = ("jobs", "seconds")
+
+    def __init__(self) -> None:
+        self.jobs: dict[int, Progress] = {}
+        self.seconds = 0.0
+
+    @property
+    def remaining(self) -> list[float]:
+        """Predicted core-seconds that are left, of each job."""
+        return [job.unfinished_seconds for job in self.jobs.values()]
 
 
 class Backlog:
@@ -14,6 +30,7 @@ class Backlog:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._jobs: dict[int, Progress] = {}
+        self._holdings: dict[str, Holding] = {}
         self.seconds = 0.0
         """Predicted core-seconds until everything admitted is computed."""
 
@@ -27,15 +44,18 @@ class Backlog:
         return self._jobs[number]
 
     def admit(self, jobs: Sequence[Progress], num_workers: int) -> None:
-        """Take in jobs that belong together.
+        """Take in jobs of one caller that belong together.
 
-        Raises ``TooCostlyError`` if they alone exceed the limit, ``QueueFullError`` if too much stands ahead of them.
+        Raises ``TooCostlyError`` if they alone exceed the limit, ``CallerLimitError`` if their caller has a name and
+        too much unfinished, ``QueueFullError`` if too much stands ahead of them.
         """
-        settings = self._settings
+        settings, caller = self._settings, jobs[0].job.caller
         seconds = sum(job.predicted_seconds for job in jobs)
         if seconds > settings.max_compute_seconds:
             raise TooCostlyError(seconds, settings.max_compute_seconds)
-        wait_seconds = self._seconds_ahead_of(seconds, num_workers) / max(1, num_workers)
+        if caller:
+            self._check_caller(caller, seconds, max(1, num_workers))
+        wait_seconds = self._seconds_ahead_of(caller, seconds, num_workers) / max(1, num_workers)
         if (excess := wait_seconds - settings.max_queued_seconds) > 0:
             limit = f"longer than {settings.max_queued_seconds:g} s"
             reason = f"What stands ahead of the job takes {wait_seconds:.1f} s, {limit}."
@@ -43,9 +63,11 @@ class Backlog:
         if len(self._jobs) >= settings.max_queued_jobs:
             reason = f"{len(self._jobs)} jobs are unfinished: no more are held."
             raise QueueFullError(reason, max(1, math.ceil(wait_seconds)))
+        holding = self._holdings.setdefault(caller, Holding())
         for job in jobs:
-            self._jobs[job.number] = job
+            self._jobs[job.number] = holding.jobs[job.number] = job
         self.seconds += seconds
+        holding.seconds += seconds
 
     def settle(self, job: Progress) -> None:
         """Count anew what is left of the job, by what the cost model has learnt since its admission."""
@@ -55,19 +77,53 @@ class Backlog:
         """Forget the job, and what was left of it."""
         if self._jobs.pop(job.number, None) is not None:
             self._set(job, 0.0)
+            holding = self._holdings[job.job.caller]
+            del holding.jobs[job.number]
+            if not holding.jobs:
+                del self._holdings[job.job.caller]
         if not self._jobs:
             self.seconds = 0.0  # or rounding would add up
 
     def _set(self, job: Progress, seconds: float) -> None:
-        self.seconds = max(0.0, self.seconds + seconds - job.unfinished_seconds)
+        change = seconds - job.unfinished_seconds
+        self.seconds = max(0.0, self.seconds + change)
+        if (holding := self._holdings.get(job.job.caller)) is not None:
+            holding.seconds = max(0.0, holding.seconds + change)
         job.unfinished_seconds = seconds
 
-    def _seconds_ahead_of(self, seconds: float, num_workers: int) -> float:
-        """Predicted core-seconds of others that the fair queue serves before a newcomer of ``seconds`` is finished.
+    def _check_caller(self, caller: str, seconds: float, num_workers: int) -> None:
+        settings = self._settings
+        if (holding := self._holdings.get(caller)) is None:
+            return
+        if len(holding.jobs) >= settings.max_caller_jobs:
+            reason = f"{len(holding.jobs)} jobs of {caller} are unfinished: no more are held for one caller."
+            service = min(holding.remaining) * len(holding.jobs)  # they take turns until the first is finished
+        else:
+            allowed = settings.max_caller_queued_seconds * num_workers
+            if holding.seconds <= allowed:
+                return  # before the sum over the caller's jobs
+            if (own_seconds := seconds_ahead(holding.remaining, seconds)) <= allowed:
+                return
+            service = service_until(holding.remaining, seconds, allowed)
+            limit = f"longer than {settings.max_caller_queued_seconds:g} s"
+            reason = f"What {caller} has ahead of the job takes {own_seconds / num_workers:.1f} s by itself, {limit}."
+        retry_after_seconds = (service + self._others_seconds(caller, service)) / num_workers
+        raise CallerLimitError(reason, max(1, math.ceil(retry_after_seconds)))
 
-        A fair queue lets nobody do more than the newcomer while both are there, so each counts with
-        at most ``seconds``: behind one job of ten minutes, a millisecond waits for a millisecond.
+    def _seconds_ahead_of(self, caller: str, seconds: float, num_workers: int) -> float:
+        """Predicted core-seconds that the fair queue serves before a newcomer of ``seconds`` is finished, without it.
+
+        A fair queue lets nobody do more than the newcomer while both are there. It is over callers first: each of the
+        caller's own jobs counts with at most ``seconds``, and everything of another caller, however many jobs it is,
+        with at most what the caller does until then. Behind one job of ten minutes, a millisecond
+        waits for a millisecond.
         """
         if self.seconds <= self._settings.max_queued_seconds * max(1, num_workers):
-            return self.seconds  # the sum below is no more than this, and it is not needed exactly
-        return sum(min(job.unfinished_seconds, seconds) for job in self)
+            return self.seconds  # the sums below are no more than this, and they are not needed exactly
+        holding = self._holdings.get(caller)
+        own_seconds = 0.0 if holding is None else seconds_ahead(holding.remaining, seconds)
+        return own_seconds + self._others_seconds(caller, own_seconds + seconds)
+
+    def _others_seconds(self, caller: str, seconds: float) -> float:
+        """What other callers get while ``caller`` gets ``seconds``: at most as much each."""
+        return sum(min(holding.seconds, seconds) for name, holding in self._holdings.items() if name != caller)

@@ -126,7 +126,7 @@ class Dispatcher:
 
         Cancelling it takes the jobs out of the queue and stops their batches on the workers.
 
-        Raises ``TooCostlyError``, ``QueueFullError`` or ``DrainingError`` before anything is computed; later
+        Raises a ``RefusedError`` before anything is computed; later
         ``NoWorkerError``, ``DeadlineError`` or ``ComputationError``.
         """
         timeout_seconds = timeout_seconds or self._settings.max_timeout_seconds

@@ -4,6 +4,7 @@
   + RefusedError         nothing was computed
     - TooCostlyError      422: it alone exceeds the limit
     - QueueFullError      429: what stands ahead of it takes too long
+    - CallerLimitError    429: its caller, a key's name, has too much unfinished
     - DrainingError       503: the service is shutting down
   + NoWorkerError       503: no worker for too long
   + DeadlineError       504: the job's own time is over
@@ -31,6 +32,15 @@ class TooCostlyError(RefusedError):
 
 class QueueFullError(RefusedError):
     """What the fair queue puts ahead of the job would take too long, or too many jobs are held already."""
+
+    def __init__(self, reason: str, retry_after_seconds: int) -> None:
+        super().__init__(reason, retry_after_seconds)
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CallerLimitError(RefusedError):
+    """The caller, known by its API key, has too much unfinished; others are not concerned."""
 
     def __init__(self, reason: str, retry_after_seconds: int) -> None:
         super().__init__(reason, retry_after_seconds)

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app.errors import (
+    CallerLimitError,
     ComputationError,
     DeadlineError,
     DrainingError,
@@ -58,6 +59,14 @@ PROBLEM_TYPES = {
         "(setting max_queued_seconds), or the service holds as many jobs as it may (max_queued_jobs). Nothing was "
         "computed.",
         "Post the job again after the seconds in Retry-After.",
+    ),
+    "caller-limit": ProblemType(
+        429,
+        "Caller limit",
+        "The caller, known by its API key, has as many unfinished jobs as one caller may have (setting "
+        "max_caller_jobs), or what its own jobs put ahead of this one is predicted to take too long "
+        "(max_caller_queued_seconds). Other callers are not concerned. Nothing was computed.",
+        "Post the job again after the seconds in Retry-After, or when an earlier job is answered.",
     ),
     "no-worker": ProblemType(
         503,
@@ -114,8 +123,12 @@ def job_problem(error: JobError) -> tuple[Problem, dict[str, str]]:
             detail = f"Predicted {predicted:.6g} core-seconds; the limit is {limit:g}."
             predicted_seconds = {"predicted_compute_seconds": predicted, "max_compute_seconds": limit}
             return typed_problem("too-costly", detail, **predicted_seconds), {}
-        case QueueFullError(reason=reason, retry_after_seconds=retry):
-            return _retry_later(typed_problem("queue-full", reason), retry)
+        case (
+            QueueFullError(reason=reason, retry_after_seconds=retry)
+            | CallerLimitError(reason=reason, retry_after_seconds=retry)
+        ):
+            name = "queue-full" if isinstance(error, QueueFullError) else "caller-limit"
+            return _retry_later(typed_problem(name, reason), retry)
         case NoWorkerError(waited_seconds=waited):
             detail = f"No worker for {waited:g} s."
             return _retry_later(typed_problem("no-worker", detail), NO_WORKER_RETRY_SECONDS)
@@ -197,6 +210,7 @@ def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
 EXAMPLE_ERRORS = (
     TooCostlyError(1234.5, 600.0),
     QueueFullError("What stands ahead of the job takes 73.2 s, longer than 60 s.", 14),
+    CallerLimitError("1000 jobs of alice are unfinished: no more are held for one caller.", 3),
     NoWorkerError(30.0),
     DrainingError(),
     DeadlineError(300.0),

@@ -22,6 +22,24 @@ class Settings(BaseModel):
     max_queued_jobs: int = Field(
         10_000, ge=1, le=1_000_000, description="Most unfinished jobs an ingress holds (else 429)."
     )
+    api_keys_file: str | None = Field(
+        None,
+        min_length=1,
+        description="File of `name:sha256hex` lines: only their keys may call. Without it and without "
+        "`FIBONACCI_API_KEYS` everybody may.",
+    )
+    max_caller_jobs: int = Field(
+        1_000,
+        ge=1,
+        le=1_000_000,
+        description="With API keys: most unfinished jobs of one caller that an ingress holds (else 429).",
+    )
+    max_caller_queued_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="With API keys: longest predicted drain of what a caller's own jobs put ahead of its next one "
+        "(else 429).",
+    )
     worker_wait_seconds: float = Field(
         30.0, ge=0, description="How long jobs wait while no worker is alive (then 503)."
     )

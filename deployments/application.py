@@ -1,11 +1,16 @@
 """``build``: the import path of ``serve_config.yaml``."""
 
+import os
+
 from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
+from ray.serve.exceptions import RayServeException
 
+from app.keys import KeysError
 from app.settings import Settings
 from deployments.ingress import FibonacciIngress
+from deployments.key_source import read_keys
 from deployments.worker import FibonacciWorker
 
 MAX_WORKERS = 10_000
@@ -14,7 +19,14 @@ UNLIMITED = 100_000
 
 
 def build(settings: Settings) -> Application:
-    """The application: an ingress over a pool of workers that fits the cluster's CPUs."""
+    """The application: an ingress over a pool of workers that fits the cluster's CPUs.
+
+    Serve calls it in a Ray task on any node, in the environment and the folder that Ray was started in there.
+    """
+    try:
+        keys = read_keys(settings.api_keys_file, os.environ)
+    except KeysError as error:
+        raise RayServeException(str(error)) from None  # the one that Serve reports without a traceback
     workers = serve.deployment(
         ray_actor_options={"num_cpus": 1},
         max_ongoing_requests=UNLIMITED,
@@ -36,4 +48,4 @@ def build(settings: Settings) -> Application:
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=UNLIMITED,
     )(FibonacciIngress)
-    return ingress.bind(settings, workers)
+    return ingress.bind(settings, workers, keys)

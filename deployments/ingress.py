@@ -15,6 +15,7 @@ from ray.serve.handle import DeploymentHandle
 from app.api import create_app
 from app.dispatcher import Dispatcher
 from app.job import Batch, BatchResult
+from app.keys import ApiKeys
 from app.settings import Settings
 from app.status import PoolStatus, QueueStatus
 from deployments import reaper
@@ -30,9 +31,10 @@ class FibonacciIngress:
 
     # Serve awaits it; it has to run in the event loop that the dispatcher will use.
     async def __init__(  # type: ignore[misc]
-        self, settings: Settings, workers: DeploymentHandle[Any]
+        self, settings: Settings, workers: DeploymentHandle[Any], keys: ApiKeys | None
     ) -> None:
         self._settings = settings
+        self._keys = keys
         self._dispatcher = Dispatcher(self._run_batch, settings)
         self._workers = Workers(workers, self._dispatcher.set_workers)
         self._reaper = reaper.watch(os.getppid())
@@ -43,7 +45,7 @@ class FibonacciIngress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The late-bound application."""
-        return create_app(self._dispatcher, self._settings, self._read_pool)
+        return create_app(self._dispatcher, self._settings, self._read_pool, self._keys)
 
     async def queue_status(self) -> QueueStatus:
         """This replica's queue."""

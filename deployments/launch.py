@@ -24,6 +24,8 @@ from typing import Any
 
 import yaml
 
+from app.keys import KeysError
+from deployments import key_source
 from deployments.ports import PortTakenError, check_free, free_port, free_port_range
 
 START_SECONDS = 180.0
@@ -40,9 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
     stop = threading.Event()
     try:
         with tempfile.TemporaryDirectory(prefix="fibonacci-") as folder:
-            config = prepare(_read(options.config), options.host, options.port, Path(folder))
+            config = _read(options.config)
+            has_keys = key_source.resolve(config, options.api_keys_file, os.environ)
+            prepare(config, options.host, options.port, Path(folder))
+            if exposure := describe_exposure(config["http_options"]["host"], has_keys=has_keys):
+                _say(f"warning: {exposure}")
             _run(config, options, stop)
-    except (LaunchError, PortTakenError) as error:
+    except (LaunchError, PortTakenError, KeysError) as error:
         _say(f"error: {error}")
         return 1
     _say("stopped")
@@ -85,6 +91,17 @@ def prepare(config: dict[str, Any], host: str | None, port: int | None, folder: 
     return config
 
 
+def describe_exposure(host: str, *, has_keys: bool) -> str:
+    """What somebody who listens beyond loopback should know; empty on loopback."""
+    if host in LOOPBACK:
+        return ""
+    if has_keys:
+        return (
+            f"{host} is not loopback, and HTTP is not encrypted: put TLS in front, or API keys can be read on the way"
+        )
+    return f"{host} is not loopback and there are no API keys: whoever reaches it can use the service (see make key)"
+
+
 def write_haproxy_script(folder: Path) -> Path:
     """A script that runs HAProxy without splicing (``-dS``).
 
@@ -105,6 +122,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", help="default: the file's")
     parser.add_argument("--port", type=int, help="default: the file's; 0: any free one")
     parser.add_argument("--cpus", type=int, help="CPUs of the cluster = workers; default: all")
+    parser.add_argument("--api-keys-file", help="`name:sha256hex` lines; default: the file's")
     parser.add_argument(
         "--grace-seconds",
         type=float,
@@ -142,8 +160,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _run(config: dict[str, Any], options: argparse.Namespace, stop: threading.Event) -> None:
     http = config["http_options"]
-    if http["host"] not in LOOPBACK:
-        _say(f"warning: {http['host']} is not loopback: whoever reaches it can use the service")
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http["host"], http["host"])  # noqa: S104
     name = f"[{name}]" if ":" in name else name
     url = f"http://{name}:{http['port']}"

@@ -10,6 +10,7 @@ from app.api import create_app
 from app.compute import compute
 from app.dispatcher import Dispatcher
 from app.job import Batch, BatchResult, RunBatch
+from app.keys import ApiKeys
 from app.settings import Settings
 from app.status import PoolStatus, QueueStatus, ReadPool, WorkerStatus
 from tests.virtual_time import VirtualTimeLoop
@@ -61,6 +62,7 @@ class Client(httpx.AsyncClient):
         run_batch: RunBatch = compute_batch,
         workers: Sequence[str] = ("worker-1", "worker-2"),
         read_pool: ReadPool | None = None,
+        keys: ApiKeys | None = None,
     ) -> None:
         self.batches: list[Batch] = []
         """What workers were called with."""
@@ -72,6 +74,6 @@ class Client(httpx.AsyncClient):
         settings = settings or Settings()
         self.dispatcher = Dispatcher(noted, settings, clock=asyncio.get_running_loop().time)
         self.dispatcher.set_workers(workers)
-        app = create_app(self.dispatcher, settings, read_pool or pool_of(WorkerStatus("worker-1", "node")))
+        app = create_app(self.dispatcher, settings, read_pool or pool_of(WorkerStatus("worker-1", "node")), keys)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         super().__init__(transport=transport, base_url="http://service")

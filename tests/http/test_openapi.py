@@ -142,6 +142,7 @@ def test_every_problem_type_is_an_example_of_a_job() -> None:
     [
         ("too-costly", {"predicted_compute_seconds", "max_compute_seconds"}),
         ("queue-full", {"retry_after_seconds"}),
+        ("caller-limit", {"retry_after_seconds"}),
         ("no-worker", {"retry_after_seconds"}),
         ("draining", {"retry_after_seconds"}),
     ],

@@ -15,14 +15,15 @@ LONG_JOB: dict[str, object] = {"sequence_size": 10_000_000, "num_sequences": 1}
 """Minutes of computing, on two cores."""
 
 
-def open_request(service: Service, body: dict[str, object], pause_seconds: float = 0.0) -> socket.socket:
+def open_request(service: Service, body: dict[str, object], pause_seconds: float = 0.0, key: str = "") -> socket.socket:
     """Send a job: its body together with its head, or after a pause. Closing the socket is leaving."""
     url = httpx.URL(service.url)
     connection = socket.create_connection((url.host, url.port or 80))
     content = json.dumps(body).encode()
     head = (
         "POST /fibonacci HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(content)}\r\n\r\n"
+        + (f"Authorization: Bearer {key}\r\n" if key else "")
+        + f"Content-Length: {len(content)}\r\n\r\n"
     ).encode()
     if pause_seconds:
         connection.sendall(head)

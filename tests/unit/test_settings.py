@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from app.settings import Settings
 
 FIELDS = sorted(Settings.model_fields)
+NUMBERS = [name for name in FIELDS if name != "api_keys_file"]
 
 
 def test_the_defaults_are_valid() -> None:
@@ -30,10 +31,15 @@ def test_every_setting_has_a_default_and_a_description(name: str) -> None:
     assert field.description
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_every_setting_has_a_lower_bound(name: str) -> None:
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_has_a_lower_bound(name: str) -> None:
     with pytest.raises(ValidationError, match="greater than"):
         Settings.model_validate({name: -1})
+
+
+def test_an_empty_path_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        Settings.model_validate({"api_keys_file": ""})
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if name.endswith("_seconds")])

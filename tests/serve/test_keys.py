@@ -1,0 +1,101 @@
+"""API keys on the real service: a key file through the launcher into the replicas, and limits a caller at a time."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deployments.launched import Service, launched
+from tests.serve.callers import LONG_JOB, open_request
+from tests.serve.processes import wait_until
+
+SMALL_JOB = {"sequence_size": 10, "num_sequences": 1}
+
+
+def make_key(name: str) -> tuple[str, str]:
+    """A new key and its line, as `make key` prints them."""
+    command = [sys.executable, "-m", "deployments.new_key", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    key, line = [text.strip() for text in done.stdout.splitlines() if text.startswith("  ")]
+    return key, line
+
+
+ALICE, ALICES_LINE = make_key("alice")
+BOB, BOBS_LINE = make_key("bob")
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    path = tmp_path_factory.mktemp("keys") / "keys"
+    path.write_text(f"# who may call\n{ALICES_LINE}\n{BOBS_LINE}\n")
+    with launched("--cpus", "2", "--api-keys-file", str(path)) as started:
+        yield started
+
+
+def caller(service: Service, key: str) -> httpx.Client:
+    return httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+
+
+def test_only_who_has_a_key_may_call(guarded: Service) -> None:
+    with caller(guarded, ALICE) as alice, caller(guarded, f"{ALICE}x") as mallory, caller(guarded, BOB) as bob:
+        assert alice.post("/fibonacci", json=SMALL_JOB).raise_for_status().json()["sizes"] == [10]
+        assert bob.get("/pool").status_code == 200
+        for answer in (mallory.post("/fibonacci", json=SMALL_JOB), mallory.get("/pool")):
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == 'Bearer realm="fibonacci", error="invalid_token"'
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        no_key = httpx.get(f"{guarded.url}/pool")
+        assert (no_key.status_code, no_key.headers["www-authenticate"]) == (401, 'Bearer realm="fibonacci"')
+        for path in ("/livez", "/readyz", "/docs", "/openapi.json", "/problems/caller-limit"):
+            assert httpx.get(guarded.url + path).status_code == 200
+
+
+def test_a_caller_without_a_key_is_refused_before_its_body_is_there(guarded: Service) -> None:
+    url = httpx.URL(guarded.url)
+    with socket.create_connection((url.host, url.port or 80), timeout=5) as connection:
+        head = ("POST /fibonacci HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 1000000000")
+        connection.sendall("\r\n".join((*head, "", "")).encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_caller_that_floods_is_stopped_and_another_is_not(guarded: Service) -> None:
+    with caller(guarded, ALICE) as alice, caller(guarded, BOB) as bob:
+        with open_request(guarded, LONG_JOB, key=ALICE):
+            wait_until(lambda: alice.get("/pool").json()["unfinished_jobs"] == 1, 10, "alice's job runs")
+            refused = alice.post("/fibonacci", json=LONG_JOB)
+            assert (refused.status_code, refused.json()["type"]) == (429, "/problems/caller-limit")
+            assert int(refused.headers["retry-after"]) == refused.json()["retry_after_seconds"] >= 1
+            answer = bob.post("/fibonacci", json={"sequence_size": 100_000, "num_sequences": 4})
+            assert answer.raise_for_status().json()["sizes"] == [100_000] * 4
+        wait_until(lambda: alice.get("/pool").json()["unfinished_jobs"] == 0, 10, "alice's job is gone")
+
+
+def test_no_key_stands_in_any_log(guarded: Service) -> None:
+    (logs,) = [Path(line.split()[1]) for line in guarded.output if line.startswith("logs: ")]
+    with caller(guarded, ALICE) as alice, caller(guarded, f"{ALICE}x") as mallory:
+        for _ in range(500):  # the access log is written in blocks of 1,000 lines
+            assert (alice.get("/nothing").status_code, mallory.get("/nothing").status_code) == (404, 401)
+    (access_log,) = logs.glob("serve/replica_fibonacci_FibonacciIngress_*.log")
+    wait_until(lambda: "/nothing" in access_log.read_text(), 5, "the access log is written")
+    files = [path for path in logs.rglob("*") if path.is_file()]
+    secrets = [ALICE.encode(), BOB.encode(), ALICES_LINE[-64:].encode(), BOBS_LINE[-64:].encode()]
+    assert not [path for path in files for secret in secrets if secret in path.read_bytes()]
+
+
+@pytest.mark.parametrize("broken", ["alice:secret", "", None])
+def test_a_broken_key_file_is_one_clear_error_and_no_service(broken: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    if broken is not None:
+        path.write_text(broken)
+    command = [sys.executable, "-m", "deployments.launch", "--port", "0", "--api-keys-file", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("error: ")
+    assert str(path) in done.stdout
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
+    assert "secret" not in done.stdout
