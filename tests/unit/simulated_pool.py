@@ -18,7 +18,13 @@ from app.settings import Settings
 COST = CostModel()
 """What segments really cost on these workers; dispatchers start by believing the same."""
 
-ROOMY = Settings(max_compute_seconds=1e6, max_queued_seconds=1e6, max_timeout_seconds=86_400)
+ROOMY = Settings(
+    max_compute_seconds=1e6,
+    max_queued_seconds=1e6,
+    max_caller_jobs=1_000_000,
+    max_caller_queued_seconds=1e6,
+    max_timeout_seconds=86_400,
+)
 
 
 def job(seconds: float, num_sequences: int = 1, execution: Execution = Execution.DISTRIBUTED, caller: str = "") -> Job:

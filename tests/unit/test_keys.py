@@ -67,7 +67,8 @@ def test_every_key_is_compared_with_in_constant_time(key: bytes, monkeypatch: py
         f"-alice:{ALICE}",
         f"{'a' * 33}:{ALICE}",
         "alice:fib_Vs4JfeUenX-zlGhweZzbW36uLdMp0B-96SBMUIlfCXg",
-        f"bob:{BOB}",  # twice
+        f"bob:{BOB}",
+        f"bob:{ALICE}",  # one name, two keys
         f"alice:{BOB}",  # one key, two names
     ],
 )
