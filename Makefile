@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+AUDIT := .venv/audit
 BENCH_INSTALLED := .venv/.bench-installed
 
 # What Ray and Python read from the environment, so that nothing depends on a person's shell.
@@ -45,15 +46,24 @@ test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 .PHONY: check
-check: $(INSTALLED) ## Check format, lint, types, spelling and lock files
+check: $(INSTALLED) ## Check format, lint, types, spelling, the workflow and lock files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+	$(BIN)/zizmor --offline --quiet --persona=pedantic .github/workflows
 	@mkdir -p .venv/lock && cp requirements*.lock .venv/lock
 	@$(MAKE) --no-print-directory lock LOCK_FOLDER=.venv/lock
 	@for file in requirements*.lock; do diff -q $$file .venv/lock/$$file || \
 	  { echo "$$file does not fit pyproject.toml: run 'make lock'"; exit 1; }; done
+
+# A package that could not be looked up is an error (--strict): by default pip-audit would call it free of weaknesses.
+.PHONY: audit
+audit: $(AUDIT)/.installed ## Look up known weaknesses of all that is locked (needs the network)
+	@if $(AUDIT)/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes \
+	  $(addprefix --requirement=,$(wildcard requirements*.lock)) 2>$(AUDIT)/said; then cat $(AUDIT)/said; \
+	elif grep -q 'Found .* known vulnerabilit' $(AUDIT)/said; then cat $(AUDIT)/said; exit 1; \
+	else echo "not audited: the data on known weaknesses cannot be reached ($$(tail -n 1 $(AUDIT)/said))"; exit 1; fi
 
 .PHONY: fmt
 fmt: $(INSTALLED) ## Format the code and fix what can be fixed
@@ -69,6 +79,8 @@ lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as litt
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-dev.lock
 	$(COMPILE) --group uv -c $(LOCK_FOLDER)/requirements-dev.lock \
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-uv.lock
+	$(COMPILE) --group audit -c $(LOCK_FOLDER)/requirements-dev.lock \
+	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-audit.lock
 	$(COMPILE) --group bench -c $(LOCK_FOLDER)/requirements-dev.lock \
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-bench.lock
 
@@ -89,4 +101,10 @@ $(INSTALLED): requirements-dev.lock requirements-uv.lock pyproject.toml
 $(BENCH_INSTALLED): requirements-bench.lock $(INSTALLED)
 	@echo "installing what the service is compared with ..."
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-bench.lock
+	@touch $@
+
+$(AUDIT)/.installed: requirements-audit.lock
+	@echo "installing the auditor ..."
+	@test -x $(AUDIT)/bin/pip || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -91,7 +91,7 @@ def _measure_all(figures: Figures, effort: Effort, progress: str) -> list[str]:
 
 
 def _about(effort: Effort, seconds: float) -> dict[str, str]:
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)  # noqa: S607
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)  # noqa: S607 (git is where PATH says)
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="minutes"),
         "commit": commit.stdout.strip() or "unknown",
