@@ -8,7 +8,9 @@ from app import __version__
 from app.answers import CompareResponse, Health, JobResponse, PoolResponse
 from app.authentication import caller_of, require_keys
 from app.dispatcher import Dispatcher
+from app.docs import add_docs_page
 from app.errors import DrainingError
+from app.headers import SecuredFastAPI
 from app.job import Execution, Job, Timing
 from app.keys import ApiKeys
 from app.problems import add_problem_handlers, problem_docs
@@ -28,14 +30,16 @@ JOB_ERRORS = (400, 413, 415, 422, 429, 500, 503, 504)
 
 def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, keys: ApiKeys | None = None) -> FastAPI:
     """The API over one dispatcher; ``read_pool`` asks the whole service. With ``keys``, only for who has one."""
-    app = FastAPI(
+    app = SecuredFastAPI(
         title="Fibonacci service",
         version=__version__,
         description=DESCRIPTION,
         responses=problem_docs(500),
+        docs_url=None,  # FastAPI's own pages load their assets from elsewhere
         redoc_url=None,
     )
     add_problem_handlers(app)
+    add_docs_page(app)
     app.include_router(_job_routes(dispatcher, settings))
     app.include_router(_status_routes(dispatcher, read_pool))
     if keys is not None:

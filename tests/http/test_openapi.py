@@ -161,12 +161,9 @@ def test_every_body_has_an_example(model: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_document_and_the_pages_that_show_it_are_served() -> None:
+async def test_the_document_is_served() -> None:
     client = Client()
     assert (await client.get("/openapi.json")).json()["openapi"].startswith("3.1")
-    docs = await client.get("/docs")
-    assert docs.status_code == 200
-    assert "/openapi.json" in docs.text
 
 
 @pytest.mark.anyio
