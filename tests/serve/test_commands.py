@@ -16,6 +16,7 @@ import yaml
 from deployments.launch import prepare
 from deployments.launched import Service, launched
 from tests.serve import bounds
+from tests.serve.listening import check_listening, listeners
 from tests.serve.processes import alive, descendants, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +88,10 @@ def test_a_bare_serve_run_is_the_service_and_ends_on_ctrl_c(bare_config: Path) -
         wait_until(lambda: answers(url), 90, "ready")
         answer = httpx.post(f"{url}/fibonacci", json={"sequence_size": 10, "num_sequences": 1})
         assert answer.raise_for_status().json()["sizes"] == [10]
+        check_listening(process.pid, "serve run")
+        (dashboard,) = [process for process in listeners(process.pid) if process.kind == "dashboard"]
+        statuses = [httpx.get(f"http://127.0.0.1:{port}/api/jobs/").status_code for port in dashboard.ports]
+        assert 401 in statuses  # Ray's token is wanted
         everything = descendants(process.pid)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
         assert process.wait(bounds.SHUTDOWN) == 0
