@@ -4,6 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 AUDIT := .venv/audit
 BENCH_INSTALLED := .venv/.bench-installed
+BENCH_ALL_INSTALLED := .venv/.bench-all-installed
 
 # What Ray and Python read from the environment, so that nothing depends on a person's shell.
 export RAY_USAGE_STATS_ENABLED := 0
@@ -18,6 +19,9 @@ HOST ?=
 PORT ?=
 CPUS ?=
 API_KEYS_FILE ?=
+QUICK ?=
+PEERS ?=
+RESUME ?=
 LAUNCH_OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(CPUS),--cpus $(CPUS)) \
   $(if $(API_KEYS_FILE),--api-keys-file '$(API_KEYS_FILE)')
 
@@ -38,8 +42,8 @@ demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print i
 	@$(BIN)/python -m benchmarks.demo
 
 .PHONY: bench
-bench: $(BENCH_INSTALLED) ## Measure the service against its peers (QUICK=1: 3 minutes)
-	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick)
+bench: $(if $(filter all,$(PEERS)),$(BENCH_ALL_INSTALLED),$(BENCH_INSTALLED)) ## Measure the service against its peers (QUICK=1: 3 minutes; PEERS=all; RESUME=1)
+	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick) $(if $(PEERS),--peers $(PEERS)) $(if $(RESUME),--resume)
 
 .PHONY: test
 test: $(INSTALLED) ## Run every test
@@ -72,6 +76,9 @@ fmt: $(INSTALLED) ## Format the code and fix what can be fixed
 
 LOCK_FOLDER := .
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
+# Not by `make check`: pyspark's requirements can be read only after fetching all of it, 400 MB.
+COMPILE_BENCH_ALL = $(COMPILE) --group bench-all -c requirements-dev.lock -c requirements-bench.lock \
+  --no-annotate --output-file requirements-bench-all.lock
 .PHONY: lock
 lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as little as it can
 	$(COMPILE) pyproject.toml --output-file $(LOCK_FOLDER)/requirements.lock
@@ -83,6 +90,7 @@ lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as litt
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-audit.lock
 	$(COMPILE) --group bench -c $(LOCK_FOLDER)/requirements-dev.lock \
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-bench.lock
+	$(if $(filter .,$(LOCK_FOLDER)),$(COMPILE_BENCH_ALL))
 
 .PHONY: clean
 clean: ## Remove the environment and every cache
@@ -107,4 +115,9 @@ $(AUDIT)/.installed: requirements-audit.lock
 	@echo "installing the auditor ..."
 	@test -x $(AUDIT)/bin/pip || $(PYTHON) -m venv $(AUDIT)
 	@$(AUDIT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(BENCH_ALL_INSTALLED): requirements-bench-all.lock $(BENCH_INSTALLED)
+	@echo "installing MPI, Spark and Celery ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-bench-all.lock
 	@touch $@

@@ -1,72 +1,88 @@
 """One visit to a peer that runs a batch in one call: in a process of its own, so that none disturbs the next.
 
-Run as ``python -m benchmarks.batch NAME REPEATS LETTERS [CHUNKSIZE]``; prints one JSON list, a mapping a round.
+Run as ``python -m benchmarks.batch VISIT``, a ``Visit`` as JSON; prints one JSON list, a mapping a round.
 """
 
 import importlib
 import json
-import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
+from benchmarks import memory
 from benchmarks.peers import Run
-from benchmarks.workloads import JOBS
+from benchmarks.workloads import JOBS, WARM_UPS, steady
 
-LEAST_MEGABYTES = 0.25
-"""Linux counts a process's memory in steps of up to 64 pages; a smaller growth is given as this."""
+START_AND_RUN_SECONDS = 400.0
 
 
 class VisitError(Exception):
     """The peer failed; the message is what it printed."""
 
 
-def visit(module: str, repeats: int, letters: str, *arguments: str) -> list[dict[str, float]]:
-    """Start the peer, warm it up, measure, stop it. Raises ``VisitError`` if it fails."""
-    command = [sys.executable, "-m", "benchmarks.batch", module, str(repeats), letters, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (this module)
+@dataclass(frozen=True)
+class Visit:
+    """What one visit measures."""
+
+    module: str
+    """Of ``benchmarks.peers``; has ``start()``."""
+    letters: str
+    repeats: int
+    one_sequence_sizes: list[int] = field(default_factory=list)
+    """(s)"""
+    arguments: list[int] = field(default_factory=list)
+    """Of ``start()``."""
+    memory: bool = False
+    """Whether the peer computes in its own process, so that its memory tells."""
+
+
+def pay(visit: Visit, prefix: tuple[str, ...]) -> list[dict[str, float]]:
+    """Start the peer, warm it up, measure, stop it. Raises ``VisitError`` if it fails.
+
+    ``prefix`` is what Python is started with: the interpreter's arguments, or an MPI launcher's.
+    """
+    command = [*prefix, "-m", "benchmarks.batch", json.dumps(asdict(visit))]
+    try:
+        done = subprocess.run(  # noqa: S603 (this module)
+            command, capture_output=True, text=True, check=False, timeout=START_AND_RUN_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise VisitError(f"{visit.module}: not finished after {error.timeout} s") from None
     if done.returncode:
-        raise VisitError(f"{module}: {done.stderr[-2000:]}")
+        raise VisitError(f"{visit.module}: {(done.stdout + done.stderr)[-2000:]}")
     rounds: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
     return rounds
 
 
-def measure(module: str, repeats: int, letters: str, *arguments: str) -> list[dict[str, float]]:
-    """A warm-up, then ``repeats`` rounds of seconds; peak memory is that of the first run of (a)."""
-    start = importlib.import_module(f"benchmarks.peers.{module}").start
-    with start(*map(int, arguments)) as run:
+def measure(visit: Visit) -> Iterator[dict[str, float]]:
+    """A warm-up, then rounds of seconds; memory is that of the first run of (a)."""
+    start = importlib.import_module(f"benchmarks.peers.{visit.module}").start
+    with start(*visit.arguments) as run:
         run(10, 1)
-        peak_before = _peak_megabytes()
-        for letter in letters.replace("c", ""):
-            run(*JOBS[letter])
-            if letter == "a":
-                megabytes = max(_peak_megabytes() - peak_before, LEAST_MEGABYTES)
-        rounds = [{f"{letter}_seconds": time_job(run, letter) for letter in letters} for _ in range(repeats)]
-    if module in ("in_process", "tutorial_local"):
-        rounds = [{**values, "a_megabytes": megabytes} for values in rounds]
-    return rounds
+        for number in range(WARM_UPS):
+            before = memory.watch()
+            run(*JOBS["a"])
+            if visit.memory and not number:
+                yield {"a_megabytes": memory.growth(before)}
+        for _ in range(visit.repeats):
+            yield {f"{letter}_seconds": time_job(run, *JOBS[letter]) for letter in visit.letters}
+        for size in visit.one_sequence_sizes:
+            yield {f"s_seconds_{size}": steady(partial(time_job, run, size, 1), size)}
 
 
-def time_job(run: Run, letter: str) -> float:
+def time_job(run: Run, sequence_size: int, num_sequences: int) -> float:
     """Seconds of one run; raises ``ArithmeticError`` if its sizes are wrong."""
-    sequence_size, num_sequences = JOBS[letter]
     started_at = time.perf_counter()
     sizes = run(sequence_size, num_sequences)
     seconds = time.perf_counter() - started_at
     if sizes != [sequence_size] * num_sequences:
-        raise ArithmeticError(f"({letter}): wrong sizes")
+        raise ArithmeticError(f"{num_sequences} x {sequence_size}: wrong sizes")
     return seconds
 
 
-def _peak_megabytes() -> float:
-    """Most memory this program has held. ``getrusage`` would count what its parent held when it was forked."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1000
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])) + "\n")
+    rounds = list(measure(Visit(**json.loads(sys.argv[1]))))
+    sys.stdout.write("\n" + json.dumps(rounds) + "\n")

@@ -4,6 +4,9 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+LOOP = "in-process loop"
+"""The peer that distributes nothing: what a speed-up is over."""
+
 
 @dataclass
 class Figures:
@@ -28,3 +31,16 @@ def percentile(values: list[float], percent: float) -> float:
     """The nearest-rank percentile: the least value that at least ``percent`` % of them do not exceed."""
     rank = -(-len(values) * percent // 100)
     return sorted(values)[max(0, int(rank) - 1)]
+
+
+def one_sequence_speedups(figures: Figures) -> dict[str, dict[int, list[float]]]:
+    """Peer -> terms -> (s)'s speed-ups: the service's from ``compare``, others' over the in-process loop's median."""
+    speedups: dict[str, dict[int, list[float]]] = {}
+    for figure, rounds in figures.rounds.items():
+        name, _, size = figure.rpartition("_")
+        for peer, values in rounds.items():
+            if name == "s_speedup":
+                speedups.setdefault(peer, {})[int(size)] = values
+            elif name == "s_seconds" and peer != LOOP and (loop := figures.median(figure, LOOP)):
+                speedups.setdefault(peer, {})[int(size)] = [loop / seconds for seconds in values]
+    return speedups

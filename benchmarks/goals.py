@@ -1,13 +1,14 @@
 """The goals of the service's speed as ratios of medians, each beside its target."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from benchmarks.figures import Figures
+from benchmarks.figures import LOOP, Figures
 
 SERVICE, GRPC = "service", "service, gRPC"
 FASTAPI, TUTORIAL = "FastAPI + ProcessPoolExecutor", "Serve, tutorial style"
 FLOORS = {SERVICE: "Serve, idle worker", GRPC: "Serve, idle worker, gRPC"}
-IN_PROCESS, RUN_LOCAL, RUN_REMOTE = "in-process loop", "tutorial: run_local", "tutorial: run_remote"
+IN_PROCESS, RUN_LOCAL, RUN_REMOTE = LOOP, "tutorial: run_local", "tutorial: run_remote"
 NO_PEERS = {SERVICE, GRPC, IN_PROCESS, RUN_LOCAL, RUN_REMOTE}
 """Those that do not distribute, or not with the same kernel."""
 
@@ -33,6 +34,17 @@ class Goal:
 def goals(figures: Figures, cpus: int) -> list[Goal]:
     """The goals that the benchmark can decide, as shipped and then with gRPC between deployments."""
     return [goal for service in (SERVICE, GRPC) for goal in _goals(figures, cpus, service)]
+
+
+def simulation_goals(simulation: dict[str, Any] | None) -> list[Goal]:
+    """The goals that ``make simulate`` decides, from the JSON that it writes; None: it has not run."""
+    runs = simulation["runs"] if simulation else []
+    efficiencies = [run["efficiency"] for run in runs if run["num_workers"] == 1_000]
+    microseconds = simulation["waiting"]["batch_microseconds"] if simulation else None
+    return [
+        Goal(8, "simulated efficiency with 1,000 workers", ">=", 0.95, max(efficiencies, default=None)),
+        Goal(8, "microseconds to dispatch a batch while 10,000 jobs wait", "<=", 100, microseconds),
+    ]
 
 
 def _goals(figures: Figures, cpus: int, service: str) -> list[Goal]:

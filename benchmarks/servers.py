@@ -1,25 +1,31 @@
 """How each HTTP peer is started, and one visit to it: start, first answer, warm-up, measure, stop."""
 
-import subprocess
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+import psutil
 import yaml
 
-from benchmarks import load
+from benchmarks import load, memory
 from benchmarks.batch import time_job
+from benchmarks.cpus import CPUS
+from benchmarks.loads import LoadError
+from benchmarks.needs import REDIS, Need
 from benchmarks.peers import Run
-from benchmarks.workloads import CONNECTIONS, JOBS, TINY_JOB, Effort
+from benchmarks.workloads import CONNECTIONS, JOBS, TINY_JOB, WARM_UPS, Effort, steady
 from deployments.launched import Service, StartError, launched, started
 from deployments.ports import free_port
 
-FAILURES = (StartError, load.LoadError, httpx.HTTPError, ArithmeticError, subprocess.CalledProcessError)
+FAILURES = (StartError, LoadError, httpx.HTTPError, ArithmeticError, OSError, psutil.Error)
 """What a visit may raise: the next peer can still be measured."""
 GRPC = {"RAY_SERVE_USE_GRPC_BY_DEFAULT": "1"}
 FLOOR = [{"name": "floor", "route_prefix": "/", "import_path": "benchmarks.peers.serve_floor:application"}]
@@ -33,11 +39,21 @@ class Server:
     paths: dict[str, str]
     letters: str
     splits: bool = False
-    """Whether it cuts one sequence over several workers."""
+    """Whether it cuts one sequence over several workers, and stops computing when its caller leaves."""
+    needs: tuple[Need, ...] = ()
+    """It comes with ``PEERS=all``, and these."""
+
+    @property
+    def name(self) -> str:
+        return ", ".join(self.paths)
 
 
 def peer(module: str) -> Callable[[], AbstractContextManager[Service]]:
     return lambda: started(f"benchmarks.peers.{module}", str(free_port()))
+
+
+def service() -> AbstractContextManager[Service]:
+    return launched("--cpus", str(CPUS))
 
 
 @contextmanager
@@ -49,51 +65,73 @@ def reconfigured(flags: dict[str, str], applications: list[dict[str, str]] | Non
     with TemporaryDirectory(prefix="fibonacci-bench-") as folder:
         path = Path(folder) / "serve_config.yaml"
         path.write_text(yaml.safe_dump(config))
-        with launched("--config", str(path)) as service:
-            yield service
+        with launched("--config", str(path), "--cpus", str(CPUS)) as running:
+            yield running
 
 
 SERVERS = [
-    Server(launched, {"service": "/fibonacci"}, "abcdfgh", splits=True),
-    Server(lambda: reconfigured(GRPC), {"service, gRPC": "/fibonacci"}, "abcdfgh", splits=True),
-    Server(peer("fastapi_process_pool"), {"FastAPI + ProcessPoolExecutor": "/fibonacci"}, "abcdfgh"),
-    Server(peer("lit_serve"), {"LitServe": "/fibonacci"}, "dfh"),
-    Server(peer("serve_tutorial"), {"Serve, tutorial style": "/fibonacci"}, "abcdfh"),
+    Server(service, {"service": "/fibonacci"}, "abcdefghs", splits=True),
+    Server(lambda: reconfigured(GRPC), {"service, gRPC": "/fibonacci"}, "abcdefghs", splits=True),
+    Server(peer("fastapi_process_pool"), {"FastAPI + ProcessPoolExecutor": "/fibonacci"}, "abcdefgh"),
+    Server(peer("lit_serve"), {"LitServe": "/fibonacci"}, "defh"),
+    Server(peer("serve_tutorial"), {"Serve, tutorial style": "/fibonacci"}, "abcdefh"),
     Server(
         lambda: reconfigured({}, FLOOR),
         {"Serve, no worker called": "/no-worker", "Serve, idle worker": "/idle-worker"},
-        "df",
+        "def",
     ),
-    Server(lambda: reconfigured(GRPC, FLOOR), {"Serve, idle worker, gRPC": "/idle-worker"}, "df"),
+    Server(lambda: reconfigured(GRPC, FLOOR), {"Serve, idle worker, gRPC": "/idle-worker"}, "def"),
+    Server(peer("fastapi_celery"), {"FastAPI + Celery + Redis": "/fibonacci"}, "abcdefgh", needs=(REDIS,)),
 ]
 """One runs at a time: two Ray clusters on two cores disturb each other."""
 
 
-def visit(server: Server, effort: Effort) -> Iterator[tuple[str, dict[str, float]]]:
-    """The peers and their figures, round by round."""
-    letters = effort.letters(server.letters, always_c=server.splits)
+def visit(server: Server, effort: Effort, number: int) -> Iterator[tuple[str, dict[str, float]]]:
+    """Visit number 1, 2, ...: the peers and their figures, round by round."""
     started_at = time.perf_counter()
-    with server.start() as service, httpx.Client(base_url=service.url, timeout=300) as client:
-        _first_answer(client, next(iter(server.paths.values())))
-        start_seconds = time.perf_counter() - started_at
-        for name, path in server.paths.items():
-            if "h" in letters:
-                yield name, {"h_seconds": start_seconds}
-            _warm_up(client, path, letters, effort)
-        for _ in range(effort.repeats):
+    with server.start() as running, httpx.Client(base_url=running.url, timeout=300) as client:
+        try:
+            _first_answer(client, next(iter(server.paths.values())))
+            start_seconds = time.perf_counter() - started_at
             for name, path in server.paths.items():
-                yield name, _measure(client, path, letters, effort)
+                if "h" in server.letters:
+                    yield name, {"h_seconds": start_seconds}
+                yield name, _warm_up(client, path, server.letters, running.process.pid if server.splits else None)
+            yield from _rounds(client, server, effort, number)
+        finally:
+            if "g" in server.letters and not server.splits:
+                _kill(running)
+
+
+def _rounds(
+    client: httpx.Client, server: Server, effort: Effort, number: int
+) -> Iterator[tuple[str, dict[str, float]]]:
+    letters = effort.letters(server.letters, always_c=server.splits)
+    for _ in range(effort.repeats):
+        for name, path in server.paths.items():
+            yield name, _measure(client, path, letters, effort)
+    for name, path in server.paths.items():
+        if "s" in letters:
+            for size in effort.one_sequence_sizes(number):
+                yield name, {f"s_speedup_{size}": steady(partial(_speedup, client, path, size), size)}
+        if "g" in letters:
+            figures = load.while_pool_is_held(_url(client, path), effort)
+            yield name, {f"g_{figure}": value for figure, value in figures.items()}
 
 
 def _measure(client: httpx.Client, path: str, letters: str, effort: Effort) -> dict[str, float]:
-    url = str(client.base_url.join(path))
-    values = {f"{letter}_seconds": time_job(_run(client, path), letter) for letter in letters if letter in JOBS}
-    if load.WRK:
-        values |= {f"d_{name}": value for name, value in load.wrk(url, CONNECTIONS, effort.load_seconds).items()}
-        values["f_p50_ms"] = load.wrk(url, 1, effort.load_seconds)["p50_ms"]
-    if "g" in letters:
-        values |= {f"g_{name}": value for name, value in load.while_pool_is_held(url, effort).items()}
+    url = _url(client, path)
+    values = {f"{letter}_seconds": time_job(_run(client, path), *JOBS[letter]) for letter in letters if letter in JOBS}
+    closed = load.closed_loop(url, CONNECTIONS, effort.closed_seconds)
+    opened = load.open_loop(url, closed["requests_per_second"] / 2, effort.open_seconds)
+    values |= {f"d_{name}": value for name, value in closed.items()}
+    values |= {f"e_{name}": value for name, value in opened.items()}
+    values["f_p50_ms"] = load.closed_loop(url, 1, effort.closed_seconds / 2)["p50_ms"]
     return values
+
+
+def _url(client: httpx.Client, path: str) -> str:
+    return str(client.base_url.join(path))
 
 
 def _run(client: httpx.Client, path: str) -> Run:
@@ -103,6 +141,12 @@ def _run(client: httpx.Client, path: str) -> Run:
         return sizes
 
     return run
+
+
+def _speedup(client: httpx.Client, path: str, sequence_size: int) -> float:
+    """Of one sequence: the service runs it locally, then distributed."""
+    response = client.post(f"{path}/compare", json={"sequence_size": sequence_size, "num_sequences": 1})
+    return float(response.raise_for_status().json()["speedup"])
 
 
 def _first_answer(client: httpx.Client, path: str, patience_seconds: float = 60) -> None:
@@ -118,9 +162,30 @@ def _first_answer(client: httpx.Client, path: str, patience_seconds: float = 60)
     raise StartError(f"no answer within {patience_seconds} s")
 
 
-def _warm_up(client: httpx.Client, path: str, letters: str, effort: Effort) -> None:
-    for letter in letters:
-        if letter in "ab":
-            _run(client, path)(*JOBS[letter])
-    if load.WRK:
-        load.wrk(str(client.base_url.join(path)), CONNECTIONS, min(1, effort.load_seconds))
+def _warm_up(client: httpx.Client, path: str, letters: str, launcher: int | None) -> dict[str, float]:
+    """What the launcher's workers took for the first run of (a), if it is the service."""
+    workers = _workers(launcher) if launcher else []
+    before = [memory.watch(worker) for worker in workers]
+    figures = {}
+    for number in range(WARM_UPS if "a" in letters else 0):
+        _run(client, path)(*JOBS["a"])
+        if workers and not number:
+            grown = [memory.growth(least, worker) for least, worker in zip(before, workers, strict=True)]
+            figures["a_megabytes"] = sum(grown)
+    if workers:
+        _run(client, path)(*JOBS["b"])  # it also learns what work costs
+    load.closed_loop(_url(client, path), CONNECTIONS, 1)
+    return figures
+
+
+def _workers(launcher: int) -> list[int]:
+    """The process ids of the service's workers."""
+    children = psutil.Process(launcher).children(recursive=True)
+    return [child.pid for child in children if "FibonacciWorker" in " ".join(child.cmdline())]
+
+
+def _kill(running: Service) -> None:
+    """At once, with all that it started: it would finish (g)'s long job first."""
+    with suppress(ProcessLookupError):
+        os.killpg(running.process.pid, signal.SIGKILL)
+    running.process.wait()

@@ -2,7 +2,7 @@
 
 import statistics
 
-from benchmarks.figures import Figures
+from benchmarks.figures import Figures, one_sequence_speedups
 from benchmarks.goals import Goal
 
 COLUMNS = {
@@ -12,6 +12,11 @@ COLUMNS = {
     "d_requests_per_second": "(d) tiny jobs, 32 connections: requests/s",
     "d_p50_ms": "(d) p50, ms",
     "d_p99_ms": "(d) p99, ms",
+    "e_arrivals_per_second": "(e) tiny jobs at half that rate, open loop: arrivals/s",
+    "e_p50_ms": "(e) p50, ms",
+    "e_p99_ms": "(e) p99, ms",
+    "e_p999_ms": "(e) p99.9, ms",
+    "e_late_p99_ms": "(e) sent after it was due: p99, ms",
     "f_p50_ms": "(f) one tiny job at a time: p50, ms",
     "g_p50_ms": "(g) tiny jobs while a long one holds the pool: p50, ms",
     "g_p99_ms": "(g) p99, ms",
@@ -20,15 +25,23 @@ COLUMNS = {
 }
 TABLES = {
     "Batches": ("a_seconds", "b_seconds", "c_seconds", "a_megabytes"),
-    "HTTP": ("d_requests_per_second", "d_p50_ms", "d_p99_ms", "f_p50_ms", "g_p50_ms", "g_p99_ms", "h_seconds"),
+    "HTTP": ("d_requests_per_second", "d_p50_ms", "d_p99_ms", "f_p50_ms", "h_seconds"),
+    "HTTP, open loop": tuple(figure for figure in COLUMNS if figure.startswith(("e_", "g_"))),
 }
+LEGEND = (
+    "Medians, with the least and the greatest value in brackets. (a) memory: of the process that computes; for the "
+    "service of all its workers. (e): with wrk a latency counts from when the request was sent, and how late that "
+    "was is given; with locust from when it was due. (g): a peer without an answer when measuring ended took at "
+    "least that."
+)
 
 
 def report(figures: Figures, goals: list[Goal], about: dict[str, str], notes: list[str]) -> str:
     """The whole page."""
-    parts = ["# The service against its peers", "\n".join(f"- {key}: {value}" for key, value in about.items())]
+    parts = ["# The service against its peers", "\n".join(f"- {key}: {value}" for key, value in about.items()), LEGEND]
     for title, columns in TABLES.items():
         parts += [f"## {title}", figures_table(figures, columns)]
+    parts += ["## Speed-up of one sequence", speedup_table(figures)]
     parts += ["## Goals", goals_table(goals)]
     if notes:
         parts += ["## Left out", "\n".join(f"- {note}" for note in notes)]
@@ -40,6 +53,14 @@ def figures_table(figures: Figures, columns: tuple[str, ...]) -> str:
     peers = list(dict.fromkeys(peer for column in columns for peer in figures.rounds.get(column, {})))
     rows = [[peer, *(_cell(figures.rounds.get(column, {}).get(peer)) for column in columns)] for peer in peers]
     return _table(["", *(COLUMNS[column] for column in columns)], rows)
+
+
+def speedup_table(figures: Figures) -> str:
+    """A row for each size of a single sequence."""
+    speedups = one_sequence_speedups(figures)
+    sizes = sorted({size for values in speedups.values() for size in values})
+    rows = [[f"{size:,}", *(_cell(values.get(size)) for values in speedups.values())] for size in sizes]
+    return _table(["terms", *speedups], rows)
 
 
 def goals_table(goals: list[Goal]) -> str:

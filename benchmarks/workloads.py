@@ -1,6 +1,8 @@
 """The work that every peer gets, and how much of it a run of the benchmark does."""
 
+import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.cpus import CPUS
@@ -10,6 +12,21 @@ JOBS = {"a": (100_000, CPUS), "b": (100_000, 64), "c": (1_000_000, 1)}
 """Letter of issue 3 -> (terms of a sequence, number of sequences)."""
 TINY_JOB = {"sequence_size": 10, "num_sequences": 1}
 CONNECTIONS = 32
+WARM_UPS = 3
+"""Runs of (a), before any that counts."""
+
+
+ONE_SEQUENCE = (1_000, 10_000, 100_000, 300_000, 1_000_000, 3_000_000)
+"""(s) Sizes of a single sequence, for the speed-up of cutting one."""
+WHOLE_AT_MOST = 1_000_000
+"""(s) Those that do not cut run one up to here: their speed-up does not change beyond."""
+
+
+def steady(measure: Callable[[], float], sequence_size: int) -> float:
+    """(s) One long run, or the median of several short ones after another that is not counted."""
+    if sequence_size > 100_000:
+        return measure()
+    return statistics.median([measure() for _ in range(6)][1:])
 
 
 @dataclass(frozen=True)
@@ -19,9 +36,19 @@ class Effort:
     visits: int
     """How often every peer is started anew; each visit begins with a warm-up that is not counted."""
     repeats: int
-    """How often each work is measured in one visit."""
-    load_seconds: float
-    long_job_seconds: float
+    """How often each work is measured in one visit; (g) and (s) once."""
+    closed_seconds: float
+    """(d); half of it (f), whose requests are all alike."""
+    open_seconds: float
+    held_seconds: float
+    """(g): how long tiny jobs arrive."""
+    held_linger_seconds: float
+    """(g): how long after the last arrival answers are waited for."""
+    largest_one_sequence: int
+    """(s)"""
+    huge_visits: int = 0
+    """(s) In how many visits the largest size of all is measured: it takes half a minute."""
+    long_job_seconds: float = 60
     left_out: frozenset[str] = frozenset()
     """Peers that it has no time for."""
     whole_sequences: bool = True
@@ -31,13 +58,30 @@ class Effort:
         """The work out of ``letters`` that there is time for."""
         return letters if self.whole_sequences or always_c else letters.replace("c", "")
 
+    def one_sequence_sizes(self, visit: int) -> list[int]:
+        """(s) of visit 1, 2, ..."""
+        huge = [ONE_SEQUENCE[-1]] if visit <= self.huge_visits else []
+        return [size for size in ONE_SEQUENCE if size <= self.largest_one_sequence] + huge
 
-FULL = Effort(visits=7, repeats=1, load_seconds=5, long_job_seconds=60)
+
+FULL = Effort(
+    visits=7,
+    repeats=1,
+    closed_seconds=3,
+    open_seconds=2.5,
+    held_seconds=5,
+    held_linger_seconds=5,
+    largest_one_sequence=1_000_000,
+    huge_visits=1,
+)
 QUICK = Effort(
     visits=1,
-    repeats=2,
-    load_seconds=1,
-    long_job_seconds=3,
+    repeats=1,
+    closed_seconds=1,
+    open_seconds=1,
+    held_seconds=1,
+    held_linger_seconds=2,
+    largest_one_sequence=100_000,
     # Each takes a cluster of its own.
     left_out=frozenset({"tutorial: run_remote", "Ray ActorPool", "service, gRPC", "Serve, idle worker, gRPC"}),
     whole_sequences=False,

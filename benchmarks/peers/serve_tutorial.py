@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from benchmarks.cpus import CPUS
 from benchmarks.kernel import compute_at_once
 
 api = FastAPI()
@@ -20,10 +21,10 @@ api = FastAPI()
 
 class Job(BaseModel):
     sequence_size: int = 100_000
-    num_sequences: int = 2
+    num_sequences: int = CPUS
 
 
-@serve.deployment(num_replicas=2, max_ongoing_requests=1, ray_actor_options={"num_cpus": 1})
+@serve.deployment(num_replicas=CPUS, max_ongoing_requests=1, ray_actor_options={"num_cpus": 1})
 class Worker:
     def run(self, sequence_size: int) -> int:
         return compute_at_once(0, sequence_size)
@@ -44,7 +45,7 @@ class Ingress:
 
 
 def main(port: int) -> None:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=CPUS, include_dashboard=False, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     serve.run(Ingress.bind(Worker.bind()))  # type: ignore[attr-defined]
     sys.stdout.write(f"ready on http://127.0.0.1:{port}\n")

@@ -1,10 +1,18 @@
 """The benchmark's statistics, goals and tables."""
 
+import dataclasses
+import json
+from pathlib import Path
+
 import pytest
 
-from benchmarks.figures import Figures, percentile
-from benchmarks.goals import FASTAPI, IN_PROCESS, SERVICE, goals
-from benchmarks.tables import figures_table, goals_table, report
+from benchmarks import memory, run
+from benchmarks.figures import Figures, one_sequence_speedups, percentile
+from benchmarks.goals import FASTAPI, IN_PROCESS, SERVICE, goals, simulation_goals
+from benchmarks.needs import Need, missing
+from benchmarks.tables import figures_table, goals_table, report, speedup_table
+from benchmarks.visits import LEFT_OUT, PEERS, all_visits
+from benchmarks.workloads import FULL, QUICK
 
 
 def measured() -> Figures:
@@ -66,3 +74,90 @@ def test_the_report_says_what_was_left_out() -> None:
 
     assert "- machine: two cores" in page
     assert page.endswith("## Left out\n\n- (d): wrk is missing\n")
+
+
+def test_the_speedup_of_one_sequence_is_the_services_own_and_others_over_the_loop() -> None:
+    figures = measured()
+    figures.add(SERVICE, {"s_speedup_1000": 0.5})
+    figures.add(IN_PROCESS, {"s_seconds_1000": 0.002})
+    figures.add("ProcessPoolExecutor", {"s_seconds_1000": 0.008})
+
+    assert one_sequence_speedups(figures) == {SERVICE: {1000: [0.5]}, "ProcessPoolExecutor": {1000: [0.25]}}
+    assert "| 1,000 | 0.500 (0.500-0.500) | 0.250 (0.250-0.250) |" in speedup_table(figures).splitlines()
+
+
+def test_every_goal_is_given_as_shipped_and_with_grpc() -> None:
+    texts = [goal.text for goal in goals(measured(), cpus=2)]
+
+    assert len(texts) == len(set(texts))
+    assert {text.removesuffix(", as shipped") for text in texts if text.endswith(", as shipped")} == {
+        text.removesuffix(", gRPC") for text in texts if text.endswith(", gRPC")
+    }
+
+
+def test_the_simulations_goals_are_of_its_best_number_of_ingresses() -> None:
+    runs = [{"num_workers": 1_000, "efficiency": 0.85}, {"num_workers": 1_000, "efficiency": 0.96}]
+    simulation = {"runs": [*runs, {"num_workers": 10, "efficiency": 0.99}], "waiting": {"batch_microseconds": 120.0}}
+
+    assert [(goal.value, goal.met) for goal in simulation_goals(simulation)] == [(0.96, True), (120.0, False)]
+    assert [goal.met for goal in simulation_goals(None)] == [None, None]
+
+
+def test_what_is_not_visited_is_named_with_its_reason() -> None:
+    visits, notes = all_visits(QUICK, everyone=False)
+
+    assert "service, gRPC" not in visits
+    assert "service, gRPC: a quick run has no time for it" in notes
+    assert "Spark, local mode: comes with PEERS=all" in notes
+
+
+def test_a_full_run_of_everyone_leaves_out_only_what_is_not_installed() -> None:
+    visits, notes = all_visits(FULL, everyone=True)
+    missing_lines = [line for peer in PEERS if (line := missing(peer.needs))]
+
+    assert len(visits) + len(missing_lines) == len(PEERS)
+    assert [note.partition(": ")[2] for note in notes[len(LEFT_OUT) :]] == missing_lines
+
+
+def test_a_missing_program_is_named_with_its_package() -> None:
+    need = Need("no-such-program", "its-package")
+
+    assert missing((need,)) == "no-such-program is missing (Debian: apt install its-package)"
+    assert missing((Need("sh", "dash"),)) is None
+
+
+def test_the_largest_sequence_is_for_the_first_visits_only() -> None:
+    effort = dataclasses.replace(FULL, largest_one_sequence=10_000, huge_visits=2)
+
+    assert effort.one_sequence_sizes(2) == [1_000, 10_000, 3_000_000]
+    assert effort.one_sequence_sizes(3) == [1_000, 10_000]
+
+
+def test_memory_that_was_held_for_a_moment_shows_in_the_growth() -> None:
+    before = memory.watch()
+    held = bytearray(50_000_000)
+    held[::4096] = b"x" * len(held[::4096])
+    del held
+
+    assert 40 < memory.growth(before) < 80
+
+
+def test_a_broken_off_run_goes_on_after_its_last_round(tmp_path: Path) -> None:
+    path = tmp_path / "unfinished.json"
+    path.write_text(json.dumps({"rounds": measured().rounds, "done": 3, "seconds": 7.0, "failures": ["x FAILED"]}))
+
+    assert run.begin(path, resume=True) == (measured(), 3, 7.0, ["x FAILED"])
+    assert run.begin(path, resume=False) == (Figures(), 0, 0.0, [])
+
+
+def test_every_plot_is_drawn_from_what_was_measured(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib comes with `make bench`")
+    from benchmarks.plots import draw
+
+    figures = measured()
+    figures.add(SERVICE, {"s_speedup_1000": 0.5, "e_p50_ms": 2.0, "e_p99_ms": 9.0, "e_p999_ms": 20.0})
+
+    names = [path.name for path in draw(figures, tmp_path)]
+
+    assert names == ["batch.svg", "throughput.svg", "speedup.svg", "latency.svg"]
+    assert all("</svg>" in (tmp_path / name).read_text() for name in names)

@@ -1,0 +1,47 @@
+"""Where, when and with what a run of the benchmark was made."""
+
+import datetime as dt
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks.cpus import CPUS
+from benchmarks.needs import WRK
+from benchmarks.workloads import QUICK, Effort
+
+PACKAGES = ("ray", "fastapi", "uvicorn", "gmpy2", "distributed", "pyzmq", "litserve", "locust", "mpi4py", "openmpi",
+            "pyspark", "celery")  # fmt: skip
+
+
+def about(effort: Effort, seconds: float) -> dict[str, str]:
+    """What the report begins with."""
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)  # noqa: S607
+    options = [" QUICK=1"] if effort is QUICK else []
+    options += [" PEERS=all"] if "all" in sys.argv else []
+    return {
+        "date": dt.datetime.now(dt.UTC).isoformat(timespec="minutes"),
+        "commit": commit.stdout.strip() or "unknown",
+        "command": "make bench" + "".join(options),
+        "machine": f"{CPUS} of {os.cpu_count()} CPUs, {_cpu_model()}, {platform.system()} {platform.release()}",
+        "load average": "{:.1f} {:.1f} {:.1f} over 1, 5 and 15 minutes, at the end".format(*os.getloadavg()),
+        "load generator": "locust" if WRK.missing else "wrk; locust for (g)",
+        "versions": f"Python {platform.python_version()}, " + ", ".join(filter(None, map(_version, PACKAGES))),
+        "rounds": f"{effort.visits} visits to each peer, {effort.repeats} rounds in each after a warm-up; "
+        f"median (least-greatest); {seconds:.0f} s in all",
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
