@@ -62,7 +62,7 @@ class Authentication:
         if len(shown) != 1:
             return None
         scheme, _, key = shown[0].partition(b" ")
-        return self._keys.caller(key.strip(b" ")) if scheme == b"Bearer" else None
+        return self._keys.caller(key.strip(b" ")) if scheme.lower() == b"bearer" else None
 
 
 def _refusal(request: Request, shown: list[bytes]) -> ASGIApp:

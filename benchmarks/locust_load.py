@@ -52,7 +52,7 @@ def _run(url: str, load: dict[str, float]) -> dict[str, Any]:
 
 def main(url: str, load: dict[str, float]) -> dict[str, Any]:
     """Put the load on; the latencies, how many requests failed, and how many were sent late."""
-    import gevent  # noqa: PLC0415
+    import gevent  # noqa: PLC0415 (only in the load generator)
     from locust.env import Environment  # noqa: PLC0415 (replaces Python's sockets: only in this process)
 
     environment = Environment(user_classes=[_arrivals(url, load) if "rate" in load else _callers(url)])
@@ -71,7 +71,7 @@ def main(url: str, load: dict[str, float]) -> dict[str, Any]:
 
 def _callers(url: str) -> type:
     """Each sends its next request when it has the answer."""
-    from locust import FastHttpUser, task  # noqa: PLC0415
+    from locust import FastHttpUser, task  # noqa: PLC0415 (likewise)
 
     class Caller(FastHttpUser):  # type: ignore[misc]
         host = url
@@ -85,8 +85,8 @@ def _callers(url: str) -> type:
 
 def _arrivals(url: str, load: dict[str, float]) -> type:
     """One user that sends every request when it is due, whatever became of those before."""
-    import gevent  # noqa: PLC0415
-    from locust import FastHttpUser, task  # noqa: PLC0415
+    import gevent  # noqa: PLC0415 (only in the load generator)
+    from locust import FastHttpUser, task  # noqa: PLC0415 (likewise)
 
     class Arrivals(FastHttpUser):  # type: ignore[misc]
         host = url

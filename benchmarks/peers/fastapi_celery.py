@@ -29,7 +29,7 @@ class Job(BaseModel):
 def run(job: Job) -> dict[str, list[int]]:
     # A plain function: FastAPI runs it in a thread, because waiting for Celery blocks.
 
-    from benchmarks.peers.celery_tasks import compute  # noqa: PLC0415
+    from benchmarks.peers.celery_tasks import compute  # noqa: PLC0415 (Celery comes with PEERS=all)
 
     # Not group(...).get(): that looks for its results every half second.
     results = [compute.delay(job.sequence_size) for _ in range(job.num_sequences)]

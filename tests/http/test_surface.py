@@ -78,7 +78,9 @@ async def answers() -> list[httpx.Response]:
 
 async def test_every_answer_has_the_headers() -> None:
     found = await answers()
-    assert [answer.status_code for answer in found] == [200, 415, 422, 500, 500, 404, *[200] * 9, 404]
+    statuses = [answer.status_code for answer in found]
+    assert (statuses[:6], statuses[-1]) == ([200, 415, 422, 500, 500, 404], 404)
+    assert set(statuses[6:-1]) == {200}
     for answer in found:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
