@@ -49,6 +49,14 @@ bench: $(if $(filter all,$(PEERS)),$(BENCH_ALL_INSTALLED),$(BENCH_INSTALLED)) ##
 test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest --cov --cov-report=term
 
+.PHONY: chaos
+chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 25 minutes (ONLY=row,row; PROXY=default)
+	@$(BIN)/python -m chaos.run $(if $(ONLY),--only $(ONLY)) $(if $(filter default,$(PROXY)),--default-proxy)
+
+.PHONY: soak
+soak: $(INSTALLED) ## Load the service for 30 minutes and watch the memory of every process (SECONDS= shortens it)
+	@$(BIN)/python -m chaos.run --soak $(or $(SECONDS),1800)
+
 .PHONY: check
 check: $(INSTALLED) ## Check format, lint, types, spelling, the workflow and lock files
 	$(BIN)/ruff format --check .

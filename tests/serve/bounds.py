@@ -16,3 +16,23 @@ SHUTDOWN = 15.0
 """From a signal to the launcher's, or `serve run`'s, exit when no job is in flight."""
 NOTHING_LEFT = 30.0
 """From `kill -9` of the command to none of its processes being there."""
+ADDED_BY_A_LOST_WORKER = 1.0
+"""Added to the p99 of other jobs when one worker dies, beside one batch and the slowdown of the smaller pool."""
+INGRESS_REPLACED = 15.0
+"""From the death of one of two ingress replicas to two again."""
+ORPHANS_STOPPED = 2.0
+"""From an ingress's death to its batches' being stopped on the workers."""
+PROXY_BACK = 30.0
+"""How long nothing is answered after HAProxy, or Serve's own proxy, was killed."""
+NEW_NODE_USED = 10.0
+"""From a node's joining to its worker's computing."""
+HEALTH_P99 = 0.1
+"""GET /livez and /readyz while all workers compute and the queue is full."""
+REFUSAL_P99 = 0.05
+"""A 429 under ten times the sustainable load."""
+IDLE_AGAIN = 5.0
+"""From an overload's end to the latency of an idle service."""
+INGRESS_GROWTH_MB = 50.0
+"""What an ingress may hold in an overload beyond what it held idle."""
+OVERLOAD_GOODPUT = 0.9
+"""Part of the peak goodput that is left under ten times the sustainable load."""

@@ -1,0 +1,75 @@
+"""Run as a script: another driver on the launcher's cluster, as an operator's shell would be.
+
+``python -m chaos.attach ADDRESS deploy FILE`` deploys a configuration as ``serve deploy`` does, and waits for
+its end; ``... ADDRESS run START STOP`` sends one worker a batch of that segment.
+Prints one JSON object.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray import serve
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ApplicationStatus, ServeDeploySchema
+
+from app.job import Batch, Segment
+
+PATIENCE_SECONDS = 90.0
+NAME = "fibonacci"
+
+
+def deploy(path: str) -> dict[str, Any]:
+    """The application's status and message when the deploying has ended, and how long it took."""
+    schema = ServeDeploySchema.model_validate(yaml.safe_load(Path(path).read_text()))
+    client = _get_global_client()
+    if client is None:
+        raise RuntimeError("Serve does not run there")
+    begun = time.monotonic()
+    client.deploy_apps(schema, _blocking=False)
+    time.sleep(1.0)  # until the controller has taken it in, the status is the old one's
+    while time.monotonic() - begun < PATIENCE_SECONDS:
+        application = serve.status().applications[NAME]
+        if application.status != ApplicationStatus.DEPLOYING:
+            break
+        time.sleep(0.2)
+    return {
+        "status": application.status.value,
+        "message": application.message,
+        "seconds": time.monotonic() - begun,
+    }
+
+
+def run(start: str, stop: str) -> dict[str, Any]:
+    """What a worker says of a batch of one segment."""
+    return asyncio.run(_run(Batch((Segment(int(start), int(stop), wants_last_term=True),))))
+
+
+async def _run(batch: Batch) -> dict[str, Any]:
+    handle: Any = serve.get_deployment_handle("FibonacciWorker", NAME)
+    begun = time.monotonic()
+    result = await handle.run.remote(batch)
+    (segment,) = result.segments
+    return {
+        "verified": segment.verified,
+        "num_terms": segment.num_terms,
+        "compute_seconds": segment.compute_seconds,
+        "seconds": time.monotonic() - begun,
+    }
+
+
+def main() -> None:
+    address, command, *arguments = sys.argv[1:]
+    ray.init(address=address, namespace="serve", log_to_driver=False, logging_level=logging.ERROR)
+    report = deploy(*arguments) if command == "deploy" else run(*arguments)
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+if __name__ == "__main__":
+    main()

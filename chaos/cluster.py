@@ -1,0 +1,55 @@
+"""Run as a script: the service on a Ray cluster of two nodes on this machine, until SIGINT.
+
+SIGUSR1 lets another node of one CPU join; SIGUSR2 kills the one that joined last.
+"""
+
+import queue
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray import serve
+from ray.cluster_utils import Cluster
+
+from deployments.launch import _deploy, _wait_until_ready, prepare
+
+JOIN, LEAVE, STOP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT
+
+
+def main() -> None:
+    wishes: queue.SimpleQueue[int] = queue.SimpleQueue()
+    with tempfile.TemporaryDirectory() as folder:
+        config = prepare(yaml.safe_load(Path(sys.argv[1]).read_text()), None, 0, Path(folder))
+        config["proxy_location"] = "HeadOnly"  # all nodes are on this machine: one proxy can have the port
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        nodes = [cluster.add_node(num_cpus=1)]
+        ray.init(address=cluster.address, namespace="serve", log_to_driver=False)
+        for number in (JOIN, LEAVE, STOP, signal.SIGTERM):
+            signal.signal(number, lambda number, _frame: wishes.put(number))
+        try:
+            _deploy(config, verbose=False)
+            _obey(wishes, cluster, nodes, f"http://127.0.0.1:{config['http_options']['port']}")
+        finally:
+            serve.shutdown()  # type: ignore[no-untyped-call]
+            ray.shutdown()
+            cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _obey(wishes: "queue.SimpleQueue[int]", cluster: Cluster, nodes: list[Any], url: str) -> None:
+    if _wait_until_ready(f"{url}/readyz", threading.Event()):
+        sys.stdout.write(f"ready on {url}\n")
+        sys.stdout.flush()
+    while (wish := wishes.get()) in (JOIN, LEAVE):
+        if wish == JOIN:
+            nodes.append(cluster.add_node(num_cpus=1))
+        else:
+            cluster.remove_node(nodes.pop(), allow_graceful=False)
+
+
+if __name__ == "__main__":
+    main()

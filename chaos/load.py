@@ -1,0 +1,88 @@
+"""Load on the service from a thread beside: jobs at a fixed rate, or as fast as so many callers can."""
+
+import asyncio
+import itertools
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chaos.caller import UnansweredError, post
+from chaos.jobs import JobSpec, mixed_jobs
+from chaos.record import OK, Record, Request
+
+PATIENCE_SECONDS = 310.0
+"""How long a caller waits: longer than the service's own deadline, or a lost answer might only be a late one."""
+
+
+class _Load:
+    """Posts jobs and keeps the record; times by its own clock, which begins with it."""
+
+    def __init__(self, url: str, jobs: Iterator[JobSpec]) -> None:
+        self.record = Record()
+        self.begun = time.perf_counter()
+        self._url = url
+        self._jobs = jobs
+        self._numbers = itertools.count()
+
+    @property
+    def now(self) -> float:
+        return time.perf_counter() - self.begun
+
+    async def post_next(self, due: float) -> None:
+        """Post the next job and wait for its outcome."""
+        request = Request(next(self._numbers), next(self._jobs), due)
+        self.record.requests.append(request)
+        request.sent = self.now
+        try:
+            answer = await post(self._url, request.job.body, PATIENCE_SECONDS)
+        except UnansweredError as error:
+            request.ended = self.now
+            request.failed(str(error))
+        else:
+            request.ended = self.now
+            request.answered(answer.status, answer.headers, answer.json() if answer.status == OK else None)
+
+    async def at_rate(self, rate: float, seconds: float, stop: threading.Event) -> None:
+        """An open loop: evenly spaced, whether or not the earlier ones are answered."""
+        async with asyncio.TaskGroup() as posted:
+            for number in itertools.count():
+                due = number / rate
+                await asyncio.sleep(max(0.0, due - self.now))
+                if stop.is_set() or due > seconds:
+                    return
+                posted.create_task(self.post_next(due))
+
+    async def by_callers(self, callers: int, seconds: float) -> None:
+        """A closed loop: each caller posts its next job when the last one is answered."""
+
+        async def call() -> None:
+            while self.now < seconds:
+                await self.post_next(self.now)
+
+        await asyncio.gather(*(call() for _ in range(callers)))
+
+
+@contextmanager
+def open_loop(url: str, rate: float, seconds: float = math.inf) -> Iterator[Record]:
+    """Post ``rate`` jobs a second while the block runs, but for so long at most.
+
+    After the block every request of the record has its outcome.
+    """
+    load = _Load(url, mixed_jobs())
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(load.at_rate(rate, seconds, stop)), daemon=True)
+    thread.start()
+    try:
+        yield load.record
+    finally:
+        stop.set()
+        thread.join(PATIENCE_SECONDS + 10)
+
+
+def closed_loop(url: str, callers: int, seconds: float) -> Record:
+    """So many callers for so long, each with one job at a time."""
+    load = _Load(url, mixed_jobs())
+    asyncio.run(load.by_callers(callers, seconds))
+    return load.record

@@ -1,0 +1,95 @@
+"""The table's rows: what happens, on which stage, in the order in which they are run."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import mock
+
+from chaos.outcome import Outcome
+from chaos.rows import deploying, leaving, nodes, overload, serving, soak, stopping, timing, workers
+from chaos.stage import Change, Stage, changed_config, sabotaged, staged, two_ingresses
+from deployments.launched import started
+
+StartStage = Callable[..., AbstractContextManager[Stage]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """``start`` gives the stage; rows with the same one follow each other on it, unless it was left in pieces."""
+
+    name: str
+    text: str
+    start: StartStage
+    run: Callable[[Stage], Outcome]
+    with_default_proxy: bool = True
+
+
+@contextmanager
+def twins(*changes: Change) -> Iterator[Stage]:
+    """Two ingress replicas."""
+    with staged(two_ingresses, *changes) as stage:
+        stage.until(lambda: stage.pool()["ingress_replicas"] == 2, 30)
+        yield stage
+
+
+@contextmanager
+def saboteurs(*changes: Change) -> Iterator[Stage]:
+    """Workers that lie and can be poisoned."""
+    with TemporaryDirectory(prefix="fibonacci-chaos-") as folder, staged(sabotaged(Path(folder)), *changes) as stage:
+        yield stage
+
+
+@contextmanager
+def two_nodes(*changes: Change) -> Iterator[Stage]:
+    """A cluster of two nodes of one CPU each."""
+    without_token = mock.patch.dict(os.environ, RAY_AUTH_MODE="disabled")  # Ray's Cluster has none to give
+    with without_token, changed_config(*changes) as path, started("chaos.cluster", str(path)) as service:
+        stage = Stage(service, 2)
+        stage.until(stage.is_whole, 40)
+        yield stage
+
+
+@contextmanager
+def first_stop(*changes: Change) -> Iterator[Stage]:
+    """A service to stop."""
+    with staged(*changes) as stage:
+        yield stage
+
+
+@contextmanager
+def second_stop(*changes: Change) -> Iterator[Stage]:
+    """Another service to stop."""
+    with staged(*changes) as stage:
+        yield stage
+
+
+ROWS = (
+    Row("undisturbed", "nothing happens", staged, workers.undisturbed),
+    Row("workers-killed", "a random worker, `kill -9`, every 5 s for 60 s", staged, workers.killed_again_and_again),
+    Row("all-workers-killed", "every worker at once, `kill -9`", staged, workers.all_killed),
+    Row("worker-killed", "one worker, once, `kill -9`", staged, workers.one_killed),
+    Row("worker-frozen", "a worker frozen for good, `SIGSTOP`", staged, workers.frozen),
+    Row("worker-thawed", "a worker frozen for 4 s, `SIGSTOP` and `SIGCONT`", staged, workers.thawed),
+    Row("controller-killed", "the Serve controller, `kill -9`", staged, serving.controller_killed),
+    Row("proxy-killed", "Serve's own proxy, `kill -9` (a fallback behind HAProxy)", staged, serving.proxy_killed),
+    Row("leavers", "1,000 callers that leave at random moments", staged, leaving.callers_leave),
+    Row("overload", "ten times the sustainable load for 60 s", staged, overload.overloaded),
+    Row("busy-and-full", "all workers compute and the queue is full", staged, timing.busy_and_full),
+    Row("long-batches", "a job of 60 s in one call; a batch at term 50,000,000", staged, timing.long_batches),
+    Row("deadlines", "deadlines, and Serve's own headers", staged, timing.deadlines),
+    Row("soak", "sustainable load for 2 minutes", staged, soak.soaked),
+    Row("redeploy", "a redeploy with changed settings", staged, deploying.redeployed),
+    Row("redeploy-broken", "a redeploy that cannot start", staged, deploying.redeployed_badly),
+    Row("haproxy-killed", "the HAProxy process, `kill -9`", staged, serving.haproxy_killed, False),
+    Row("ingress-killed", "one of two ingress replicas, `kill -9`", twins, serving.ingress_killed),
+    Row("ingress-orphans", "the ingress that all workers work for, `kill -9`", twins, serving.ingress_orphans, False),
+    Row("flipped-bits", "a worker that flips a bit in every fifth segment", saboteurs, workers.flipped_bits),
+    Row("poison", "a job that kills every worker it meets", saboteurs, workers.poisoned),
+    Row("node-joins", "a node joins", two_nodes, nodes.node_joins),
+    Row("node-leaves", "a node leaves in the middle of jobs", two_nodes, nodes.node_leaves),
+    Row("sigterm", "SIGTERM to the launcher with 8 jobs in flight", first_stop, stopping.sigterm),
+    Row("sigint", "SIGINT to the launcher with 8 jobs in flight", second_stop, stopping.sigint),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""The rows of the table: a function each, from a stage to an outcome."""

@@ -1,0 +1,83 @@
+"""New versions under load, good and bad."""
+
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import httpx
+
+from chaos.load import open_loop
+from chaos.outcome import Check, Outcome, outcome_of
+from chaos.rows.workers import SETTLE_SECONDS
+from chaos.stage import Change, Config, Stage, changed_config
+
+NEW_MAX_SIZE = 9_999_999
+
+
+def redeployed(stage: Stage, settle_seconds: float = SETTLE_SECONDS) -> Outcome:
+    """Changed settings: new replicas take over from the old ones."""
+
+    def change(config: Config) -> None:
+        config["applications"][0]["args"]["max_sequence_size"] = NEW_MAX_SIZE
+
+    with open_loop(stage.url, stage.rate) as record:
+        time.sleep(settle_seconds)
+        report = deploy(stage, change)
+        stage.until(lambda: max_size(stage) == NEW_MAX_SIZE, 30)
+        time.sleep(settle_seconds)
+    stage.until(stage.is_whole, 60)
+    return outcome_of(
+        record,
+        Check("running", report["status"] == "RUNNING", 1, ">="),
+        Check("new settings in force", max_size(stage) == NEW_MAX_SIZE, 1, ">="),
+        Check("deployed after, s", report["seconds"]),
+        *stage.left_behind(),
+    )
+
+
+def redeployed_badly(stage: Stage) -> Outcome:
+    """A version that cannot start: the old one goes on."""
+
+    def change(config: Config) -> None:
+        config["applications"][0]["import_path"] = "chaos.nothing:build"
+
+    before = max_size(stage)
+    with open_loop(stage.url, stage.rate) as record:
+        time.sleep(SETTLE_SECONDS)
+        report = deploy(stage, change)
+        time.sleep(2 * SETTLE_SECONDS)
+    return outcome_of(
+        record,
+        Check("it says that it failed", report["status"] == "DEPLOY_FAILED", 1, ">="),
+        Check("the old settings in force", max_size(stage) == before, 1, ">="),
+        *stage.left_behind(),
+    )
+
+
+def deploy(stage: Stage, change: Change) -> dict[str, Any]:
+    """Deploy a changed ``serve_config.yaml`` from another driver; what it reports."""
+    with changed_config(change) as path:
+        return attach(stage, "deploy", str(path))
+
+
+def attach(stage: Stage, *arguments: str) -> dict[str, Any]:
+    """Run ``chaos.attach`` on the stage's cluster."""
+    (raylet,) = stage.processes("--raylet_socket_name=")
+    flag = "--gcs-address="
+    address = next(a.removeprefix(flag) for a in raylet.cmdline() if a.startswith(flag))
+    command = [sys.executable, "-m", "chaos.attach", address, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=180)  # noqa: S603 (ours)
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+def max_size(stage: Stage) -> int:
+    """The largest sequence that the service takes now; 0 if it does not say."""
+    try:
+        document = httpx.get(f"{stage.url}/openapi.json", timeout=5).raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
+        return 0
+    size: int = document["components"]["schemas"]["JobRequest"]["properties"]["sequence_size"]["maximum"]
+    return size

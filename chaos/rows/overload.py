@@ -1,0 +1,90 @@
+"""More than the service can do, for a minute."""
+
+import math
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import psutil
+
+from benchmarks.figures import percentile
+from chaos.load import open_loop
+from chaos.outcome import Check, Outcome, outcome_of
+from chaos.record import OK, TOO_MANY
+from chaos.rows.serving import INGRESS
+from chaos.stage import Stage
+from tests.serve import bounds
+
+TIMES_SUSTAINABLE = 10
+TINY_JOB = {"sequence_size": 10, "num_sequences": 1}
+TINY_JOBS = 9
+IDLE_FACTOR = 2.0
+IDLE_MARGIN_SECONDS = 0.01
+"""Latency is idle again at twice the median before and this: what is left of the queue is still being computed."""
+
+
+def overloaded(stage: Stage, seconds: float = 60) -> Outcome:
+    """Ten times the sustainable load, in an open loop."""
+    peak = stage.measured
+    (ingress,) = stage.processes(INGRESS)
+    idle = _tiny_job_seconds(stage)
+    with _peak_megabytes(ingress) as megabytes, open_loop(stage.url, TIMES_SUSTAINABLE * stage.rate, seconds) as record:
+        busy = stage.busy_cpu(seconds)
+        idle_after = stage.until(lambda: _tiny_job_seconds(stage) <= IDLE_FACTOR * idle + IDLE_MARGIN_SECONDS, 120)
+    drained_after = max(request.ended or 0.0 for request in record.requests) - seconds
+    in_time = [request for request in record.succeeded if (request.ended or 0.0) <= seconds]
+    refused = [(request.ended or 0.0) - request.sent for request in record.refused]
+    late = [request.sent - request.due for request in record.requests]
+    neither = [request for request in record.failures if request.status != TOO_MANY]
+    outcome = outcome_of(
+        record,
+        Check("neither answered nor refused", len(neither), 0),
+        Check("goodput / peak, jobs", len(in_time) / seconds / peak.peak_per_second, bounds.OVERLOAD_GOODPUT, ">="),
+        Check("goodput / peak, work", sum(r.job.cost for r in in_time) / seconds / peak.peak_cost),
+        Check("CPUs of workers busy", busy),
+        Check("refused", len(refused), 1, ">="),
+        Check("429 p50, s", percentile(refused, 50) if refused else 0.0),
+        Check("429 p99, s", percentile(refused, 99) if refused else 0.0, bounds.REFUSAL_P99),
+        Check("load generator late p99, s", percentile(late, 99)),
+        Check("without Retry-After", sum(r.retry_after is None for r in record.refused), 0),
+        Check("growth of the ingress, MB", max(megabytes) - megabytes[0], bounds.INGRESS_GROWTH_MB),
+        Check("idle latency again after, s", idle_after, bounds.IDLE_AGAIN),
+        Check("last answer after, s", drained_after),
+        *stage.left_behind(),
+        may_fail=None,
+    )
+    outcome.failed = len(neither)
+    return outcome
+
+
+def _tiny_job_seconds(stage: Stage) -> float:
+    """The median of a few, one after the other; infinite if most are refused."""
+    seconds = []
+    with httpx.Client(base_url=stage.url, timeout=30) as client:
+        for _ in range(TINY_JOBS):
+            begun = time.perf_counter()
+            status = client.post("/fibonacci", json=TINY_JOB).status_code
+            seconds.append(time.perf_counter() - begun if status == OK else math.inf)
+    return statistics.median(seconds)
+
+
+@contextmanager
+def _peak_megabytes(process: psutil.Process) -> Iterator[list[float]]:
+    """The process's resident memory now, and every half second while the block runs."""
+    samples = [process.memory_info().rss / 1e6]
+    stop = threading.Event()
+
+    def sample() -> None:
+        while not stop.wait(0.5):
+            samples.append(process.memory_info().rss / 1e6)
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,101 @@
+"""Steady load for long: memory and file descriptors of every process."""
+
+import contextlib
+import statistics
+import time
+from dataclasses import dataclass, field
+
+import psutil
+
+from chaos.load import open_loop
+from chaos.outcome import Check, Outcome, outcome_of
+from chaos.stage import Stage
+from tests.serve.processes import descendants
+
+WARM_UP = 1 / 4
+"""Part of the time that is not counted."""
+SAMPLE_SECONDS = 2.0
+MB_PER_HOUR = 2.0
+DECIDED_AFTER_SECONDS = 1_200
+"""A shorter soak cannot tell 2 MB an hour from a page here and there: it only tells, and bounds the growth itself."""
+GROWTH_MB = 10.0
+FD_SLACK = 4
+"""Connections that Ray or Serve open once, late."""
+
+
+@dataclass
+class Samples:
+    """One process over time: hours, private megabytes."""
+
+    name: str
+    hours: list[float] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+
+    @property
+    def slope(self) -> float:
+        """Megabytes an hour, by least squares."""
+        return statistics.linear_regression(self.hours, self.megabytes).slope
+
+    @property
+    def growth(self) -> float:
+        """Megabytes, from the median of the first third to that of the last."""
+        third = max(1, len(self.megabytes) // 3)
+        return statistics.median(self.megabytes[-third:]) - statistics.median(self.megabytes[:third])
+
+
+def soaked(stage: Stage, seconds: float = 120) -> Outcome:
+    """Sustainable load; no process grows."""
+    stage.until(stage.is_whole, 30)
+    with open_loop(stage.url, stage.rate):
+        time.sleep(seconds * WARM_UP)
+    stage.left_behind()
+    descriptors = _descriptors(stage)
+    with open_loop(stage.url, stage.rate) as record:
+        samples = _sample(stage, seconds * (1 - WARM_UP))
+    left = stage.left_behind()
+    time.sleep(2.0)
+    opened = {key: count - descriptors[key] for key, count in _descriptors(stage).items() if key in descriptors}
+    steepest = max(samples, key=lambda one: one.slope)
+    fattest = max(samples, key=lambda one: one.growth)
+    is_long = seconds >= DECIDED_AFTER_SECONDS
+    outcome = outcome_of(
+        record,
+        Check("steepest slope, MB/h", steepest.slope, MB_PER_HOUR if is_long else None),
+        Check("most growth, MB", fattest.growth, None if is_long else GROWTH_MB),
+        Check("most file descriptors more", max(opened.values()), FD_SLACK),
+        Check("processes", len(samples)),
+        *left,
+    )
+    outcome.notes += [f"steepest: {steepest.name}", f"grown most: {fattest.name}"]
+    return outcome
+
+
+def _sample(stage: Stage, seconds: float) -> list[Samples]:
+    """Of every process that lived all the time."""
+    processes = {process: Samples(_name(process)) for process in descendants(stage.pid)}
+    begun = time.monotonic()
+    while (passed := time.monotonic() - begun) < seconds:
+        for process, samples in list(processes.items()):
+            try:
+                samples.megabytes.append(process.memory_full_info().uss / 1e6)
+            except psutil.NoSuchProcess:
+                del processes[process]
+            else:
+                samples.hours.append(passed / 3600)
+        time.sleep(SAMPLE_SECONDS)
+    return list(processes.values())
+
+
+def _descriptors(stage: Stage) -> dict[tuple[int, str], int]:
+    counts = {}
+    for process in descendants(stage.pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            counts[process.pid, _name(process)] = process.num_fds()
+    return counts
+
+
+def _name(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        title = process.cmdline()[:1]
+        return title[0].split(" ")[0] if title and title[0].startswith("ray::") else process.name()
+    return ""

@@ -1,0 +1,153 @@
+"""Health while all compute, jobs that last, the wait that a refusal names, and deadlines."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+
+from benchmarks.figures import percentile
+from chaos.caller import UnansweredError, get, post
+from chaos.outcome import Check, Outcome
+from chaos.rows.deploying import attach
+from chaos.stage import Stage
+from tests.serve import bounds
+
+SEQUENCE_SIZE = 200_000
+PROBES_PER_SECOND = 10
+ADMITTED_SECONDS = 0.5
+"""A refusal comes sooner; who has no answer after this has been admitted."""
+FAR_INDEX, FAR_TERMS = 50_000_000, 500
+LONGER = 1.3
+"""By so much the long job is made longer than it has to be: one sequence alone is a rough measure."""
+RETRY_SLACK = 0.5
+"""Part of the real wait by which Retry-After may miss it."""
+
+
+def busy_and_full(stage: Stage, wait_seconds: float = 15) -> Outcome:
+    """Every worker computes and the queue is full: health, and is Retry-After the real wait?"""
+    return asyncio.run(_busy_and_full(stage, wait_seconds))
+
+
+async def _busy_and_full(stage: Stage, wait_seconds: float) -> Outcome:
+    settings_seconds = 60.0  # max_queued_seconds
+    body = _heavy_job(stage, stage.num_workers * (settings_seconds + wait_seconds))
+    held = asyncio.create_task(post(stage.url, body, 300))
+    await asyncio.sleep(1.0)  # so that GET /pool, half a second old, tells of it
+    full = asyncio.create_task(_until_admitted(stage.url, body))
+    probes: dict[str, list[float]] = {"/livez": [], "/readyz": []}
+    while not full.done():
+        await asyncio.gather(*(_probe(stage.url, path, seconds) for path, seconds in probes.items()))
+        await asyncio.sleep(1 / PROBES_PER_SECOND)
+    retry_after, real_wait = full.result()
+    held.cancel()
+    await asyncio.gather(held, return_exceptions=True)
+    missed_by = abs(retry_after - real_wait)
+    return Outcome(
+        requests=sum(map(len, probes.values())),
+        failed=sum(seconds == float("inf") for values in probes.values() for seconds in values),
+        checks=[
+            *(Check(f"{path} p99, s", percentile(s, 99), bounds.HEALTH_P99) for path, s in probes.items()),
+            Check("Retry-After, s", retry_after, 1, ">="),
+            Check("real wait, s", real_wait),
+            Check("Retry-After missed it by, s", missed_by, max(1.0, RETRY_SLACK * real_wait)),
+            *stage.left_behind(),
+        ],
+    )
+
+
+def _heavy_job(stage: Stage, core_seconds: float, by: str = "predicted_compute_seconds") -> dict[str, Any]:
+    """About so many core-seconds, by what the service says of one sequence."""
+    one = {"sequence_size": SEQUENCE_SIZE, "num_sequences": 1}
+    answer = httpx.post(f"{stage.url}/fibonacci", json=one, timeout=60).raise_for_status().json()
+    seconds: float = answer["timing"][by]
+    return one | {"num_sequences": round(core_seconds / seconds)}
+
+
+async def _probe(url: str, path: str, seconds: list[float]) -> None:
+    begun = time.perf_counter()
+    try:
+        answer = await get(url, path)
+    except UnansweredError:
+        seconds.append(float("inf"))
+    else:
+        seconds.append(time.perf_counter() - begun if answer.status == 200 else float("inf"))
+
+
+async def _until_admitted(url: str, body: dict[str, Any]) -> tuple[float, float]:
+    """What the first refusal's Retry-After said, and after how long the same job was admitted. It leaves at once."""
+    begun = time.perf_counter()
+    said: float | None = None
+    while True:
+        try:
+            answer = await post(url, body, ADMITTED_SECONDS)
+        except UnansweredError:
+            return (0.0 if said is None else said), time.perf_counter() - begun - ADMITTED_SECONDS
+        if said is None:
+            said = float(answer.headers["retry-after"])
+        await asyncio.sleep(0.25)
+
+
+def long_batches(stage: Stage, seconds: float = 60) -> Outcome:
+    """A job of a minute in one call, beside a batch that begins at term 50,000,000: nobody is taken for dead."""
+    before = {process.pid for process in stage.processes("ray::ServeReplica")}
+    with httpx.Client(base_url=stage.url, timeout=300) as client:
+        begun = time.monotonic()
+        body = _heavy_job(stage, LONGER * seconds, "compute_seconds") | {"execution": "local"}
+        answer = asyncio.run(_long_job_and_far_batch(stage, body))
+        lasted = time.monotonic() - begun
+        status = client.get("/readyz").status_code
+    after = {process.pid for process in stage.processes("ray::ServeReplica")}
+    return Outcome(
+        requests=2,
+        failed=answer["failed"],
+        checks=[
+            Check("failed", answer["failed"], 0),
+            Check("the job lasted, s", lasted, seconds, ">="),
+            Check("the far batch computed, s", answer["far_seconds"]),
+            Check("replicas restarted", len(before - after), 0),
+            Check("readyz", status, 200, "="),
+            *stage.left_behind(),
+        ],
+    )
+
+
+async def _long_job_and_far_batch(stage: Stage, body: dict[str, Any]) -> dict[str, Any]:
+    job = asyncio.create_task(post(stage.url, body, 290))
+    far = await asyncio.to_thread(attach, stage, "run", str(FAR_INDEX), str(FAR_INDEX + FAR_TERMS))
+    answer = await job
+    failed = (answer.status != 200) + (not far["verified"] or far["num_terms"] != FAR_TERMS)
+    return {"failed": failed, "far_seconds": far["compute_seconds"]}
+
+
+def deadlines(stage: Stage, repeats: int = 5) -> Outcome:
+    """Deadlines are kept, and Serve's own headers neither shorten nor lengthen them."""
+    return asyncio.run(_deadlines(stage, repeats))
+
+
+async def _deadlines(stage: Stage, repeats: int) -> Outcome:
+    long_job = _heavy_job(stage, 60.0)
+    lateness: list[float] = []
+    wrong = 0
+    for number in range(repeats):
+        asked = 0.5 + 0.4 * number
+        for headers in ({}, {"x-request-timeout-seconds": "100", "x-request-disconnect-disabled": "?1"}):
+            begun = time.perf_counter()
+            answer = await post(stage.url, long_job | {"timeout_seconds": asked}, 60, headers)
+            lateness.append(time.perf_counter() - begun - asked)
+            wrong += answer.status != 504
+    short_job = _heavy_job(stage, 1.0)
+    shortened = await post(stage.url, short_job, 60, {"x-request-timeout-seconds": "0.01"})
+    beyond = await post(stage.url, short_job | {"timeout_seconds": 1e6}, 60)
+    return Outcome(
+        requests=len(lateness) + 2,
+        failed=wrong,
+        checks=[
+            Check("not 504", wrong, 0),
+            Check("latest, s", max(lateness), bounds.DEADLINE),
+            Check("earliest, s", min(lateness), 0.0, ">="),
+            Check("status with a header that would shorten", shortened.status, 200, "="),
+            Check("status of a deadline beyond the settings", beyond.status, 422, "="),
+            *stage.left_behind(),
+        ],
+    )

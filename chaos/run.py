@@ -1,0 +1,160 @@
+"""``make chaos``: every row on the real service; then the table, and all as JSON. ``make soak``: one row, for long."""
+
+import argparse
+import contextlib
+import datetime as dt
+import functools
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from chaos.outcome import Check, Outcome
+from chaos.registry import ROWS, Row, StartStage
+from chaos.rows.soak import soaked
+from chaos.stage import Capacity, Change, default_proxy
+from chaos.table import table
+from deployments.launched import StartError
+
+RESULTS = Path("benchmarks/results")
+FAILURES = (StartError, httpx.HTTPError, psutil.Error, subprocess.SubprocessError, RuntimeError, ValueError, KeyError)
+"""What a row may run into when the service is not what it expects: that is the row's outcome, and others follow."""
+
+
+def main() -> int:
+    """Run, write, print; 1 if a promise was broken."""
+    options = _parse()
+    rows = [row for row in ROWS if not options.only or row.name in options.only]
+    changes: tuple[Change, ...] = ()
+    if options.default_proxy:
+        rows = [row for row in rows if row.with_default_proxy]
+        changes = (default_proxy,)
+    if options.soak:
+        soak = functools.partial(soaked, seconds=options.soak)
+        rows = [Row("soak", f"sustainable load for {options.soak:g} s", _row("soak").start, soak)]
+    results = _Results("soak" if options.soak else "chaos-default-proxy" if options.default_proxy else "chaos")
+    begun = time.monotonic()
+    for row, outcome, seconds in run_all(rows, changes):
+        results.add(row, outcome, seconds)
+        _say(f"[{time.monotonic() - begun:5.0f} s] {row.name}: " + ("BROKEN" if outcome.broken else "kept"))
+        for line in outcome.told:
+            _say(f"          {line}")
+    _say(results.write())
+    broken = [name for name in (row.name for row in rows) if results.rows[name]["broken"]]
+    _say(f"{len(rows) - len(broken)} of {len(rows)} kept" + (f"; broken: {', '.join(broken)}" if broken else ""))
+    return 1 if broken else 0
+
+
+def run_all(rows: Iterable[Row], changes: tuple[Change, ...]) -> Iterator[tuple[Row, Outcome, float]]:
+    """Each row's outcome and how long it took. The capacity is measured once, on the first stage that needs it."""
+    capacity: Capacity | None = None
+    for start, group in itertools.groupby(rows, key=lambda row: row.start):
+        waiting = list(group)
+        while waiting:
+            for row, outcome, seconds, measured in _run_on_one_stage(start, changes, waiting, capacity):
+                capacity = capacity or measured
+                waiting = waiting[1:]
+                yield row, outcome, seconds
+
+
+def _run_on_one_stage(
+    start: StartStage, changes: tuple[Change, ...], rows: list[Row], capacity: Capacity | None
+) -> Iterator[tuple[Row, Outcome, float, Capacity | None]]:
+    """Rows until one leaves the stage in pieces; at least one."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stage = stack.enter_context(start(*changes))
+        except StartError as error:
+            yield rows[0], _ran_into(error), 0.0, None
+            return
+        stage.capacity = capacity
+        for row in rows:
+            begun = time.monotonic()
+            try:
+                outcome = row.run(stage)
+            except FAILURES as error:
+                outcome = _ran_into(error)
+            yield row, outcome, time.monotonic() - begun, stage.capacity
+            if stage.service.process.poll() is not None or math.isinf(stage.until(stage.is_whole, 15)):
+                return
+
+
+def _ran_into(error: Exception) -> Outcome:
+    return Outcome(checks=[Check("ran into an error", 1, 0)], notes=[f"{type(error).__name__}: {error}"[:300]])
+
+
+class _Results:
+    """The file of one kind of run: rows that are run again take the place of their predecessors."""
+
+    def __init__(self, name: str) -> None:
+        self._json, self._markdown = (RESULTS / f"{name}.{suffix}" for suffix in ("json", "md"))
+        self.rows: dict[str, dict[str, Any]] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self.rows = json.loads(self._json.read_text())
+
+    def add(self, row: Row, outcome: Outcome, seconds: float) -> None:
+        self.rows[row.name] = {
+            "text": row.text,
+            "requests": outcome.requests,
+            "failed": outcome.failed,
+            "wrong": outcome.wrong,
+            "p50_ms": outcome.p50_ms,
+            "p99_ms": outcome.p99_ms,
+            "slowest_ms": outcome.slowest_ms,
+            "told": outcome.told,
+            "broken": [str(check) for check in outcome.broken],
+            "seconds": round(seconds, 1),
+            "date": dt.datetime.now(dt.UTC).isoformat(timespec="minutes"),
+            "commit": _commit(),
+            "load": round(os.getloadavg()[0], 1),
+        }
+        order = [known.name for known in ROWS]
+        self.rows = dict(sorted(self.rows.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1))
+        RESULTS.mkdir(exist_ok=True)
+        self._json.write_text(json.dumps(self.rows, indent=1) + "\n")
+
+    def write(self) -> str:
+        """Write the table, and return it."""
+        page = table(self.rows) + "\n"
+        self._markdown.write_text(page)
+        return page
+
+
+def _row(name: str) -> Row:
+    return next(row for row in ROWS if row.name == name)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m chaos.run", description=__doc__)
+    names = [row.name for row in ROWS]
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[], help=f"of {', '.join(names)}")
+    parser.add_argument("--default-proxy", action="store_true", help="Serve's own proxy instead of HAProxy")
+    parser.add_argument("--soak", type=float, metavar="SECONDS", help="only the soak, for so long")
+    options = parser.parse_args()
+    if unknown := set(options.only) - set(names):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    return options
+
+
+@functools.cache
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"  # noqa: S603 (git)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

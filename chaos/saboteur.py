@@ -1,0 +1,70 @@
+"""The service with workers that one can turn against it: a test's import path, never the product's.
+
+``build`` is ``deployments.application.build`` with another worker class. One worker flips a bit in some of what
+it generates; every worker dies of the poison job.
+"""
+
+import os
+from pathlib import Path
+from unittest import mock
+
+from gmpy2 import xmpz
+from ray.serve import Application
+
+from app import compute
+from app.fibonacci import TermGenerator
+from app.job import Batch, BatchResult
+from app.settings import Settings
+from deployments import application, worker
+
+POISON_SIZE = 3_333
+"""Small, so that it rides with others in one batch."""
+LIAR_FILE = "FIBONACCI_CHAOS_LIAR"
+"""An environment variable with a path. The one worker that creates the file lies."""
+TRUTHS_BETWEEN_LIES = 4
+
+
+class LyingGenerator(TermGenerator):
+    """Every few segments, one bit of the last term is wrong."""
+
+    made = 0
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__(start, stop)
+        LyingGenerator.made += 1
+        self._lies = LyingGenerator.made % (TRUTHS_BETWEEN_LIES + 1) == 0
+
+    def _generate(self, num_terms: int) -> None:
+        super()._generate(num_terms)
+        if self._lies and self.done:
+            self._lower = xmpz(self._lower ^ 1)
+
+
+class FibonacciWorker(worker.FibonacciWorker):
+    """Named like the real one: the name is the deployment's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        path = os.environ.get(LIAR_FILE)
+        if path and _is_first(Path(path)):
+            compute.TermGenerator = LyingGenerator  # type: ignore[attr-defined]
+
+    async def run(self, batch: Batch) -> BatchResult:
+        """As the real one, unless the poison is in the batch."""
+        if any(segment.wants_last_term and segment.stop == POISON_SIZE for segment in batch.segments):
+            os._exit(1)
+        return await super().run(batch)
+
+
+def build(settings: Settings) -> Application:
+    """The import path."""
+    with mock.patch.object(application, "FibonacciWorker", FibonacciWorker):
+        return application.build(settings)
+
+
+def _is_first(path: Path) -> bool:
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True

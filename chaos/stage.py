@@ -1,0 +1,194 @@
+"""Where a row plays: a running service, its processes, and how much load it sustains."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import psutil
+import yaml
+
+from chaos.load import closed_loop, open_loop
+from chaos.outcome import Check
+from chaos.saboteur import LIAR_FILE
+from deployments.launched import Service, launched
+from tests.serve.processes import cpu_seconds, descendants, wait_until, workers
+
+ROOT = Path(__file__).parents[1]
+Config = dict[str, Any]
+Change = Callable[[Config], None]
+"""Changes ``serve_config.yaml``'s content in place."""
+
+SUSTAINABLE = 0.4
+"""Part of the peak goodput that is called sustainable."""
+CALLERS = 16
+IDLE_CPU = 0.2
+"""CPU seconds that idle worker processes may use in one second: their heartbeats, and the clock's ticks."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the service did when nothing happened to it, measured first in the same run."""
+
+    peak_per_second: float
+    """Closed-loop goodput of mixed jobs."""
+    peak_cost: float
+    """The same in core-seconds of work a second, by the cost model's defaults."""
+    undisturbed_p50: float
+    undisturbed_p99: float
+    """At the sustainable rate, seconds."""
+
+    @property
+    def rate(self) -> float:
+        """Sustainable jobs a second."""
+        return SUSTAINABLE * self.peak_per_second
+
+
+@dataclass
+class Stage:
+    """A running service under test."""
+
+    service: Service
+    num_workers: int
+    capacity: Capacity | None = None
+
+    @property
+    def url(self) -> str:
+        return self.service.url
+
+    @property
+    def pid(self) -> int:
+        return self.service.process.pid
+
+    @property
+    def rate(self) -> float:
+        """Sustainable jobs a second."""
+        return self.measured.rate
+
+    @property
+    def measured(self) -> Capacity:
+        """The capacity, measured when it is first asked for."""
+        if self.capacity is None:
+            self.capacity = measure(self)
+        return self.capacity
+
+    def processes(self, title: str) -> list[psutil.Process]:
+        """The service's processes whose command line contains ``title``."""
+        return descendants(self.pid, title)
+
+    def workers(self) -> list[psutil.Process]:
+        return workers(self.pid)
+
+    def pool(self) -> dict[str, Any]:
+        """GET /pool. Raises ``httpx.HTTPError``."""
+        answer: dict[str, Any] = httpx.get(f"{self.url}/pool", timeout=5).raise_for_status().json()
+        return answer
+
+    def live_workers(self) -> int:
+        """Workers that reply; 0 if nobody says."""
+        try:
+            return sum(worker["state"] != "silent" for worker in self.pool()["workers"])
+        except (httpx.HTTPError, ValueError):
+            return 0
+
+    def is_whole(self) -> bool:
+        """Whether every worker replies, and none beside them is known."""
+        try:
+            states = [worker["state"] for worker in self.pool()["workers"]]
+        except (httpx.HTTPError, ValueError):
+            return False
+        return len(states) == self.num_workers and "silent" not in states
+
+    def until(self, condition: Callable[[], bool], timeout_seconds: float) -> float:
+        """Seconds until the condition; infinite if it did not come in time."""
+        try:
+            return wait_until(condition, timeout_seconds, "")
+        except AssertionError:
+            return float("inf")
+
+    def left_behind(self) -> list[Check]:
+        """Jobs that nobody waits for any more, and computing that nobody asked for."""
+        self.until(lambda: self._unfinished() == 0, 5)
+        self.until(lambda: self.busy_cpu(0.5) <= IDLE_CPU, 5)
+        return [
+            Check("jobs left behind", self._unfinished(), 0, quiet=True),
+            Check("CPUs of workers busy with nothing", self.busy_cpu(1.0), IDLE_CPU, quiet=True),
+        ]
+
+    def busy_cpu(self, seconds: float) -> float:
+        """CPUs that the workers use over the next so many seconds."""
+        processes = self.workers()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            before = cpu_seconds(processes)
+            time.sleep(seconds)
+            return (cpu_seconds(processes) - before) / seconds
+        return float("inf")  # one ended meanwhile: not calm
+
+    def _unfinished(self) -> float:
+        try:
+            unfinished: int = self.pool()["unfinished_jobs"]
+        except (httpx.HTTPError, ValueError):
+            return float("inf")
+        return unfinished
+
+
+def measure(stage: Stage, seconds: float = 15.0) -> Capacity:
+    """The peak in a closed loop, then the latency at the sustainable rate. Raises ``RuntimeError`` if a job fails."""
+    closed_loop(stage.url, CALLERS, seconds / 3)  # warm: the service has learnt what jobs cost
+    peak = closed_loop(stage.url, CALLERS, seconds)
+    lasted = max(request.ended or 0.0 for request in peak.requests)
+    per_second = len(peak.succeeded) / lasted
+    with open_loop(stage.url, SUSTAINABLE * per_second) as calm:
+        time.sleep(seconds)
+    for record in (peak, calm):
+        if record.failures or record.num_wrong:
+            raise RuntimeError(f"undisturbed, and yet: {record.explain_failures()}, {record.num_wrong} wrong")
+    cost = sum(request.job.cost for request in peak.succeeded) / lasted
+    return Capacity(per_second, cost, calm.percentile_ms(50) / 1e3, calm.percentile_ms(99) / 1e3)
+
+
+@contextlib.contextmanager
+def changed_config(*changes: Change) -> Iterator[Path]:
+    """A copy of ``serve_config.yaml`` with changes, in a file."""
+    config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    for change in changes:
+        change(config)
+    with TemporaryDirectory(prefix="fibonacci-chaos-") as folder:
+        path = Path(folder) / "serve_config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        yield path
+
+
+@contextlib.contextmanager
+def staged(*changes: Change, cpus: int = 2) -> Iterator[Stage]:
+    """The launcher with a changed ``serve_config.yaml``, until every worker replies."""
+    with changed_config(*changes) as path, launched("--cpus", str(cpus), "--config", str(path)) as service:
+        stage = Stage(service, cpus)
+        stage.until(stage.is_whole, 30)
+        yield stage
+
+
+def two_ingresses(config: Config) -> None:
+    """Two replicas of the ingress."""
+    (ingress,) = [d for d in config["applications"][0]["deployments"] if d["name"] == "FibonacciIngress"]
+    ingress["num_replicas"] = 2
+
+
+def default_proxy(config: Config) -> None:
+    """Serve's own proxy instead of HAProxy."""
+    config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
+
+
+def sabotaged(folder: Path) -> Change:
+    """Workers of ``chaos.saboteur``: one lies, and all die of poison. ``folder`` is for this service alone."""
+
+    def change(config: Config) -> None:
+        (application,) = config["applications"]
+        application["import_path"] = "chaos.saboteur:build"
+        application["runtime_env"] = {"env_vars": {LIAR_FILE: str(folder / "liar")}}
+
+    return change

@@ -1,0 +1,54 @@
+"""The quick rows of `make chaos`, shortened: the same functions on the same real service."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from chaos.outcome import Outcome
+from chaos.registry import saboteurs
+from chaos.rows import deploying, leaving, serving, timing, workers
+from chaos.stage import Capacity, Stage
+from deployments.launched import Service
+
+LIGHT = Capacity(peak_per_second=20, peak_cost=1, undisturbed_p50=0.1, undisturbed_p99=1)
+"""Not measured: a load that two cores carry beside the tests."""
+
+
+@pytest.fixture
+def stage(service: Service) -> Stage:
+    return Stage(service, 2, LIGHT)
+
+
+@pytest.fixture(scope="module")
+def sabotaged() -> Iterator[Stage]:
+    with saboteurs() as started:
+        started.capacity = LIGHT
+        yield started
+
+
+def assert_kept(outcome: Outcome) -> None:
+    assert not [str(check) for check in outcome.broken], outcome.notes
+
+
+def test_a_flipped_bit_is_never_in_an_answer(sabotaged: Stage) -> None:
+    assert_kept(workers.flipped_bits(sabotaged, seconds=3))
+
+
+def test_a_poison_job_fails_alone(sabotaged: Stage) -> None:
+    assert_kept(workers.poisoned(sabotaged, seconds=0))
+
+
+def test_a_redeploy_is_invisible_to_callers(sabotaged: Stage) -> None:
+    assert_kept(deploying.redeployed(sabotaged, settle_seconds=1))
+
+
+def test_a_killed_controller_is_invisible_to_callers(stage: Stage) -> None:
+    assert_kept(serving.controller_killed(stage, seconds=5))
+
+
+def test_callers_that_leave_at_random_moments_leak_nothing(stage: Stage) -> None:
+    assert_kept(leaving.callers_leave(stage, callers=200))
+
+
+def test_serves_own_headers_do_not_move_a_deadline(stage: Stage) -> None:
+    assert_kept(timing.deadlines(stage, repeats=1))

@@ -1,0 +1,138 @@
+"""What `make chaos` calls wrong, lost, twice and broken."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from app.fibonacci import TermGenerator
+from chaos.jobs import GREATEST_SIZE, LEAST_SIZE, JobSpec, digest, mixed_jobs, true_digest, true_last_term
+from chaos.outcome import Check, outcome_of
+from chaos.record import Record, Request
+from chaos.table import table
+
+
+def answer(job: JobSpec, job_id: str = "a") -> dict[str, Any]:
+    generator = TermGenerator(0, job.sequence_size)
+    generator.advance(float("inf"))
+    last = generator.last_term()
+    assert last is not None
+    return {
+        "job_id": job_id,
+        "sizes": [job.sequence_size] * job.num_sequences,
+        "last_term": {
+            "index": last.index,
+            "num_digits": last.num_digits,
+            "bit_length": last.bit_length,
+            "sha256": last.sha256,
+        },
+        "verification": {"num_recomputed": 0},
+        "batches": [{"attempts": 1}],
+    }
+
+
+def request(number: int, job_id: str = "", due: float = 0.0) -> Request:
+    """Answered, if it is given a job id."""
+    made = Request(number, JobSpec(1_000, 2), due)
+    made.ended = due + 0.5
+    if job_id:
+        made.answered(200, {}, answer(made.job, job_id))
+    return made
+
+
+@pytest.mark.parametrize("sequence_size", [1, 2, 3, 93, 94, 1_000, 30_000])
+def test_the_truth_is_what_the_kernel_generates(sequence_size: int) -> None:
+    job = JobSpec(sequence_size, 3)
+    assert digest(answer(job)) == true_digest(job)
+
+
+def test_any_deviation_is_wrong() -> None:
+    job = JobSpec(1_000, 2)
+    right = answer(job)
+    assert digest(right | {"sizes": [1_000]}) != true_digest(job)
+    assert digest(right | {"sizes": [999] * 2}) != true_digest(JobSpec(999, 2))
+    for name, value in right["last_term"].items():
+        changed = right["last_term"] | {name: value + ("0" if name == "sha256" else 1)}
+        assert digest(right | {"last_term": changed}) != true_digest(job)
+
+
+def test_mixed_jobs_fill_their_ranges_evenly() -> None:
+    jobs = list(itertools.islice(mixed_jobs(), 400))
+    sizes = sorted(job.sequence_size for job in jobs)
+    assert sizes[0] >= LEAST_SIZE
+    assert sizes[-1] <= GREATEST_SIZE
+    assert 1_500 < sizes[200] < 2_000  # half of the orders of magnitude
+    assert {job.num_sequences for job in jobs} == {1, 2, 3, 4}
+    halves = [sum(job.cost for job in half) for half in (jobs[:200], jobs[200:])]
+    assert halves[0] == pytest.approx(halves[1], rel=0.15)
+
+
+def test_a_record_without_fault_has_none() -> None:
+    record = Record([request(n, f"id {n}") for n in range(3)])
+    assert (record.num_wrong, record.failures) == (0, [])
+    outcome = outcome_of(record, Check("kills", 3))
+    assert (outcome.broken, outcome.told) == ([], ["kills 3"])
+
+
+def test_wrong_lost_and_repeated_answers_are_counted() -> None:
+    wrong, twice, lost = request(0, "a"), request(1, "b"), request(2)
+    wrong.digest = digest(answer(JobSpec(999, 2)))
+    twice.answered(200, {}, answer(twice.job, "b"))
+    assert Record([wrong]).num_wrong == 1
+    assert Record([twice]).num_wrong == 1
+    assert Record([lost]).num_wrong == 1
+    assert Record([request(0, "same"), request(1, "same")]).num_wrong == 1
+
+
+def test_a_failure_breaks_the_promise_and_is_explained() -> None:
+    refused, reset = request(0), request(1)
+    refused.answered(429, {"retry-after": "7"}, None)
+    reset.failed("ConnectionResetError")
+    outcome = outcome_of(Record([refused, reset, request(2, "a")]))
+    assert refused.retry_after == 7
+    assert (outcome.requests, outcome.failed, outcome.wrong) == (3, 2, 0)
+    assert [check.what for check in outcome.broken] == ["failed"]
+    assert outcome.told == ["failed 2 (<= 0)", "1 x status 429, 1 x ConnectionResetError"]
+    assert not outcome_of(Record([refused, request(2, "a")]), may_fail=None).broken
+
+
+@pytest.mark.parametrize(("sign", "kept"), [("<=", [1, 2]), (">=", [2, 3]), ("=", [2])])
+def test_a_check_compares_with_its_bound(sign: str, kept: list[int]) -> None:
+    assert [seen for seen in (1, 2, 3) if Check("x", seen, 2, sign).met] == kept
+
+
+def test_what_never_came_breaks_its_bound() -> None:
+    check = Check("back after, s", float("inf"), 30)
+    assert not check.met
+    assert str(check) == "back after, s never (<= 30)"
+
+
+def test_the_gap_is_between_successes() -> None:
+    record = Record([request(n, f"id {n}", due=due) for n, due in enumerate((0.0, 1.0, 4.5, 5.0))])
+    assert record.longest_gap == 3.5
+    record.requests += [request(9, due=9.0)]
+    assert record.longest_gap == 4.0
+
+
+def test_the_table_tells_what_was_seen_and_kept() -> None:
+    row = {
+        "text": "nothing happens",
+        "requests": 1200,
+        "failed": 0,
+        "wrong": 0,
+        "p50_ms": 12.3,
+        "p99_ms": 345.0,
+        "slowest_ms": 0.0,
+        "told": ["back after, s 3 (<= 30)", "steepest: gcs_server"],
+        "broken": [],
+    }
+    page = table({"a": row, "b": row | {"broken": ["failed 1 (<= 0)"]}}).splitlines()
+    assert (
+        page[2]
+        == "| nothing happens | 1,200 | 0 | 0 | 12 | 345 |  | back after, s 3 (<= 30); steepest: gcs_server | yes |"
+    )
+    assert page[3].endswith("| **no** |")
+
+
+def test_true_terms_are_cached() -> None:
+    assert true_last_term(10) is true_last_term(10)
