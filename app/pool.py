@@ -72,9 +72,10 @@ class Pool:
         Alone, because a batch that kills its worker would otherwise use up the attempts of its neighbours.
         Another than the one that lost it, unless that is the only one.
         """
-        candidates = [w for w in self._workers.values() if w.takes_batches]
-        others = [w for w in candidates if w.worker_id != shunned_worker_id]
-        if not (candidates := others or candidates):
+        alive = [w for w in self._workers.values() if not w.suspended]
+        others = [w for w in alive if w.worker_id != shunned_worker_id]
+        candidates = [w for w in others or alive if not w.reserved]
+        if not candidates:
             return None
         best = min(candidates, key=lambda worker: (worker.in_flight > 0, worker.predicted_seconds))
         if best.in_flight and self._awaited is not None:

@@ -18,7 +18,7 @@ from app.job import Batch, BatchResult
 from app.keys import ApiKeys
 from app.settings import Settings
 from app.status import PoolStatus, QueueStatus
-from deployments import reaper
+from deployments import guard, reaper
 from deployments.workers import Workers
 
 POOL_AGE_SECONDS = 0.5
@@ -33,6 +33,7 @@ class FibonacciIngress:
     async def __init__(  # type: ignore[misc]
         self, settings: Settings, workers: DeploymentHandle[Any], keys: ApiKeys | None
     ) -> None:
+        guard.start()
         self._settings = settings
         self._keys = keys
         self._dispatcher = Dispatcher(self._run_batch, settings)

@@ -8,6 +8,8 @@ SHORT_JOB_BEHIND_LONG = 0.3
 """A job of a millisecond behind one of minutes, in all but the slowest twentieth: about one batch."""
 REFUSAL = 0.5
 """A 422 or 429, computed from the predicted cost alone."""
+FROZEN_WORKER = 3.5
+"""How long a small job may take whose worker stands still: it is late after two seconds, and has one more."""
 WORKER_REPLACED = 30.0
 """From a worker's death to as many workers as before."""
 POOL_AGE = 1.0

@@ -6,7 +6,7 @@ import httpx
 
 from deployments.launched import Service
 from tests.serve import bounds
-from tests.serve.processes import wait_until, workers
+from tests.serve.processes import alive, wait_until, workers
 
 
 def alive_workers(client: httpx.Client) -> int:
@@ -37,3 +37,14 @@ def test_jobs_wait_while_no_worker_is_left(client: httpx.Client, service: Servic
     answer = client.post("/fibonacci", json={"sequence_size": 10, "num_sequences": 1})
     assert answer.raise_for_status().json()["sizes"] == [10]
     wait_until(lambda: alive_workers(client) == 2, bounds.WORKER_REPLACED, "both are replaced")
+
+
+def test_a_frozen_worker_holds_up_no_job_and_is_replaced(client: httpx.Client, service: Service) -> None:
+    frozen = workers(service.process.pid)[0]
+    frozen.suspend()
+    for _ in range(8):  # each worker is sent some of them
+        answer = client.post("/fibonacci", json={"sequence_size": 10, "num_sequences": 1})
+        assert answer.raise_for_status().json()["sizes"] == [10]
+        assert answer.elapsed.total_seconds() < bounds.FROZEN_WORKER
+    wait_until(lambda: not alive([frozen]), bounds.WORKER_REPLACED, "the frozen one is ended")
+    wait_until(lambda: alive_workers(client) == 2, bounds.WORKER_REPLACED, "it is replaced")

@@ -187,3 +187,14 @@ def test_retries_go_on_when_the_worker_that_drains_for_them_leaves() -> None:
     assert pool.for_retry(None) is None
     pool.set_members(["b"])
     assert retry_on(pool).worker_id == "b"
+
+
+def test_a_batch_waits_for_a_reserved_worker_rather_than_go_back_to_the_one_that_got_it_wrong() -> None:
+    pool = Pool()
+    pool.set_members(["a", "b"])
+    reserved = pool.for_retry("a")
+    assert reserved is not None
+    pool.occupy(reserved, 0.1)
+    assert pool.for_retry("a") is None
+    pool.release(reserved, 0.1)
+    assert pool.for_retry("a") is reserved

@@ -1,0 +1,32 @@
+"""The guard: kills a process that stands still, and only that."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+BUSY = "from deployments import guard; guard.STILL_SECONDS = 1.5; guard.start(); import time; time.sleep(60)"
+
+
+def test_a_process_that_stands_still_is_killed_and_one_that_sleeps_is_not() -> None:
+    asleep, still = (subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(2))
+    try:
+        time.sleep(1.0)
+        os.kill(still.pid, signal.SIGSTOP)
+        assert still.wait(timeout=10) == -signal.SIGKILL
+        time.sleep(1.0)
+        assert asleep.poll() is None
+    finally:
+        asleep.kill()
+        asleep.wait()
+
+
+def test_the_guard_ends_with_its_process() -> None:
+    script = "from deployments import guard; guard.start(); import psutil; print(psutil.Process().children()[0].pid)"
+    guarded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    pid = int(guarded.stdout)
+    give_up_at = time.monotonic() + 10
+    while os.path.exists(f"/proc/{pid}"):  # noqa: PTH110 (a pid)
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
