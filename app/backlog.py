@@ -8,6 +8,10 @@ from app.progress import Progress
 from app.settings import Settings
 from app.sharing import seconds_ahead, service_until
 
+WHOLE_SECONDS = 1.0
+"""A job with less left stands ahead of every newcomer as a whole. The fair queue would let a small newcomer
+pass it, but those who pass are many when more comes in than can be done, and the larger ones would wait for ever."""
+
 
 class Holding:
     """What one caller has in the backlog."""
@@ -54,7 +58,7 @@ class Backlog:
         if seconds > settings.max_compute_seconds:
             raise TooCostlyError(seconds, settings.max_compute_seconds)
         if caller:
-            self._check_caller(caller, seconds, max(1, num_workers))
+            self._check_caller(caller, max(seconds, WHOLE_SECONDS), max(1, num_workers))
         wait_seconds = self._seconds_ahead_of(caller, seconds, num_workers) / max(1, num_workers)
         if (excess := wait_seconds - settings.max_queued_seconds) > 0:
             limit = f"longer than {settings.max_queued_seconds:g} s"
@@ -116,8 +120,9 @@ class Backlog:
         A fair queue lets nobody do more than the newcomer while both are there. It is over callers first: each of the
         caller's own jobs counts with at most ``seconds``, and everything of another caller, however many jobs it is,
         with at most what the caller does until then. Behind one job of ten minutes, a millisecond
-        waits for a millisecond.
+        waits for hardly more. Small jobs all count as a whole (``WHOLE_SECONDS``).
         """
+        seconds = max(seconds, WHOLE_SECONDS)
         if self.seconds <= self._settings.max_queued_seconds * max(1, num_workers):
             return self.seconds  # the sums below are no more than this, and they are not needed exactly
         holding = self._holdings.get(caller)

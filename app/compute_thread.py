@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -16,6 +17,8 @@ T = TypeVar("T")
 SLICES_A_TURN = 25
 """A quarter of a second: a batch at the ceiling ends in one turn. With a slice a turn two such batches on a worker
 end together, and it has nothing to do until the next one comes: 2 % of a large job."""
+
+LOWEST_PRIORITY = 19
 
 
 class _Run:
@@ -74,6 +77,9 @@ class ComputeThread:
             run.abandoned = True
 
     def _compute(self) -> None:
+        # Whoever sends, takes or answers batches goes first: it needs little and makes others wait.
+        with contextlib.suppress(OSError):
+            os.nice(LOWEST_PRIORITY)  # on Linux this thread's alone
         while True:
             self._num_waiting.acquire()
             self._compute_slice()

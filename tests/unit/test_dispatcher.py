@@ -447,6 +447,22 @@ def test_a_short_job_is_admitted_where_a_long_one_is_refused() -> None:
     run_virtually(main())
 
 
+def test_many_small_jobs_stand_ahead_of_a_smaller_one_as_a_whole() -> None:
+    """It would pass them, but so would all who come after it, and they would wait for ever."""
+
+    async def main() -> None:
+        pool = SimulatedPool(1, Settings(max_queued_seconds=30.0))
+        tasks = [submit(pool, job(0.5)) for _ in range(66)]
+        await asyncio.sleep(0)
+        refusal = await refusal_of(pool, QueueFullError, job(MILLISECOND))
+        await asyncio.sleep(refusal.retry_after_seconds)
+        await pool.dispatcher.run(job(MILLISECOND))
+        for task in tasks:
+            task.cancel()
+
+    run_virtually(main())
+
+
 def test_no_more_jobs_are_held_than_the_limit() -> None:
     async def main() -> None:
         pool = SimulatedPool(1, Settings(max_queued_jobs=3))
