@@ -22,6 +22,7 @@ API_KEYS_FILE ?=
 QUICK ?=
 PEERS ?=
 RESUME ?=
+EXAMPLES ?= 1000
 LAUNCH_OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(CPUS),--cpus $(CPUS)) \
   $(if $(API_KEYS_FILE),--api-keys-file '$(API_KEYS_FILE)')
 
@@ -56,6 +57,10 @@ chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 25 min
 .PHONY: soak
 soak: $(INSTALLED) ## Load the service for 30 minutes and watch the memory of every process (SECONDS= shortens it)
 	@$(BIN)/python -m chaos.run --soak $(or $(SECONDS),1800)
+
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## Look for answers that the OpenAPI document does not allow (EXAMPLES=1000 requests a route)
+	@$(BIN)/python -m tests.fuzz $(EXAMPLES)
 
 .PHONY: check
 check: $(INSTALLED) ## Check format, lint, types, spelling, the workflow and lock files

@@ -14,18 +14,20 @@ from app.headers import SecuredFastAPI
 from app.job import Execution, Job, Timing
 from app.keys import ApiKeys
 from app.problems import add_problem_handlers, problem_docs
-from app.requests import JsonRoute
+from app.requests import json_route
 from app.schemas import CompareRequest, JobRequest, bounded
 from app.settings import Settings
 from app.status import ReadPool
+from app.unread_body import CloseUnread
 
 DESCRIPTION = """Fibonacci jobs, computed in parallel on a Ray cluster: a CPU-bound service on Ray Serve.
 
 Post a job; the answer says the sizes of its sequences and where the time went. Fields are only ever added: ignore
-those that you do not know. Every error is `application/problem+json` (RFC 9457)."""
+those that you do not know. Integers have neither point nor exponent. Every error is `application/problem+json`
+(RFC 9457)."""
 
 RETRY_SOON = {"Retry-After": "1"}
-JOB_ERRORS = (400, 413, 415, 422, 429, 500, 503, 504)
+JOB_ERRORS = (400, 408, 413, 415, 422, 429, 500, 503, 504)
 
 
 def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, keys: ApiKeys | None = None) -> FastAPI:
@@ -37,6 +39,7 @@ def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, 
         responses=problem_docs(500),
         docs_url=None,  # FastAPI's own pages load their assets from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # to where the Host header says
     )
     add_problem_handlers(app)
     add_docs_page(app)
@@ -44,11 +47,12 @@ def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, 
     app.include_router(_status_routes(dispatcher, read_pool))
     if keys is not None:
         require_keys(app, keys)
+    app.add_middleware(CloseUnread)  # the last is the outermost: it sees every answer
     return app
 
 
 def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
-    router = APIRouter(route_class=JsonRoute, tags=["jobs"])
+    router = APIRouter(route_class=json_route(settings.body_timeout_seconds), tags=["jobs"])
     BoundedJobRequest = bounded(JobRequest, settings)  # noqa: N806 (a class)
     BoundedCompareRequest = bounded(CompareRequest, settings)  # noqa: N806 (a class)
 
@@ -92,15 +96,18 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
 def _status_routes(dispatcher: Dispatcher, read_pool: ReadPool) -> APIRouter:
     router = APIRouter(tags=["status"])
 
+    @router.head("/pool", include_in_schema=False)
     @router.get("/pool", summary="The workers and the queue", operation_id="read_pool")
     async def pool() -> PoolResponse:
         """Of the whole service, whichever ingress replica answers; at most a second old."""
         return PoolResponse.of(await read_pool())
 
+    @router.head("/livez", include_in_schema=False)
     @router.get("/livez", summary="Does the process answer?", operation_id="livez")
     async def livez() -> Health:
         return Health(status="ok", checked="this process answers")
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get(
         "/readyz",
         summary="Can jobs be computed?",

@@ -50,10 +50,12 @@ class Assets(StaticFiles):
 def add_docs_page(app: FastAPI) -> None:
     """Serve the page at ``/docs``."""
 
+    @app.head("/docs", include_in_schema=False)
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(PAGE, headers={"Content-Security-Policy": POLICY})
 
+    @app.head("/docs/start.js", include_in_schema=False)
     @app.get("/docs/start.js", include_in_schema=False)
     async def start() -> Response:
         return Response(SCRIPT, media_type="text/javascript", headers={"Cache-Control": CACHE_CONTROL})

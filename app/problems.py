@@ -186,6 +186,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     app.openapi = openapi  # type: ignore[method-assign]
 
+    @app.head("/problems/{name}", include_in_schema=False)
     @app.get("/problems/{name}", include_in_schema=False)
     async def problem_page(name: str) -> HTMLResponse:
         if (kind := PROBLEM_TYPES.get(name)) is None:

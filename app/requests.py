@@ -8,6 +8,8 @@ from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
+from app.body_deadline import BodyDeadline
+
 MAX_BODY_BYTES = 64 * 1024
 
 
@@ -19,12 +21,12 @@ class JsonRequest(Request):
         if not hasattr(self, "_body"):
             declared = self.headers.get("content-length", "0")
             if declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
-                raise HTTPException(413, f"The body may have {MAX_BODY_BYTES} bytes.")
+                raise _too_long()
             chunks = bytearray()
             async for chunk in self.stream():
                 chunks += chunk
                 if len(chunks) > MAX_BODY_BYTES:
-                    raise HTTPException(413, f"The body may have {MAX_BODY_BYTES} bytes.")
+                    raise _too_long()
             self._body = bytes(chunks)
         return self._body
 
@@ -39,6 +41,10 @@ class JsonRequest(Request):
             )
         except (ValueError, RecursionError) as error:
             raise HTTPException(400, f"The body is not JSON: {error}.") from None
+
+
+def _too_long() -> HTTPException:
+    return HTTPException(413, f"The body may have {MAX_BODY_BYTES} bytes.")
 
 
 def _parse_int(digits: str) -> int:
@@ -56,25 +62,40 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-class JsonRoute(APIRoute):
-    """A route that takes ``application/json`` and nothing else."""
+def json_route(body_timeout_seconds: float) -> type[APIRoute]:
+    """A kind of route that takes ``application/json`` and nothing else, and waits no longer than this for it."""
+    deadline = BodyDeadline(body_timeout_seconds)
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+    class JsonRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
 
-        async def handle_json(request: Request) -> Response:
-            content_type = request.headers.get("content-type", "").partition(";")[0]
-            if content_type.strip().lower() != "application/json":
-                raise HTTPException(415, "The body must be application/json.")
-            if request.headers.get("content-encoding", "identity").lower() != "identity":
-                raise HTTPException(415, "The body must not be encoded.")
-            json_request = JsonRequest(request.scope, request.receive)
-            try:
-                empty = not await json_request.body()
-            except ClientDisconnect:
-                empty = True  # nobody reads the answer
-            if empty:
-                raise HTTPException(400, "The body is empty; {} asks for the defaults.")
-            return await handle(json_request)
+            async def handle_json(request: Request) -> Response:
+                _check_headers(request)
+                json_request = JsonRequest(request.scope, request.receive)
+                await _read(json_request, deadline)
+                return await handle(json_request)
 
-        return handle_json
+            return handle_json
+
+    return JsonRoute
+
+
+def _check_headers(request: Request) -> None:
+    content_type = request.headers.get("content-type", "").partition(";")[0]
+    if content_type.strip().lower() != "application/json":
+        raise HTTPException(415, "The body must be application/json.")
+    if any(encoding.lower() != "identity" for encoding in request.headers.getlist("content-encoding")):
+        raise HTTPException(415, "The body must not be encoded.")
+
+
+async def _read(request: JsonRequest, deadline: BodyDeadline) -> None:
+    """Read the body, which ``request`` then keeps."""
+    try:
+        body = await deadline.keep(request.body())
+    except TimeoutError:
+        raise HTTPException(408, f"The body did not arrive within {deadline.seconds:g} s.") from None
+    except ClientDisconnect:
+        body = b""  # nobody reads the answer
+    if not body:
+        raise HTTPException(400, "The body is empty; {} asks for the defaults.")

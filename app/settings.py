@@ -58,3 +58,6 @@ class Settings(BaseModel):
     pool_reply_seconds: float = Field(
         0.5, gt=0, le=10, description="How long GET /pool and GET /readyz wait for a worker's reply."
     )
+    body_timeout_seconds: float = Field(
+        10.0, gt=0, le=3_600, description="How long a request's body may take to arrive (then 408)."
+    )

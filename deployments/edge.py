@@ -1,26 +1,39 @@
 """What stands between Serve's HTTP server and Serve's own reading of a request."""
 
-from starlette.datastructures import MutableHeaders
+import re
+
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-STRIPPED_HEADERS = ("x-request-timeout-seconds", "x-request-disconnect-disabled")
-"""With these a caller could have Serve end its job early, in plain text, or keep computing after it has left."""
+SERVE_HEADERS = {
+    b"x-request-timeout-seconds",
+    b"x-request-disconnect-disabled",
+    b"x-session-id",
+    b"serve-multiplexed-model-id",
+}
+"""With these a caller could have Serve end its job early, in plain text, or keep computing after it has left; Serve
+answers 500 to one that is not UTF-8."""
+REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+"""What a request's id may look like: it is in answers and logs, and Serve answers 500 to one that is not UTF-8."""
 
 
 class StripServeHeaders:
-    """Takes Serve's own request headers off what comes from outside."""
+    """Takes what only Serve itself should say off the headers that come from outside."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on without them."""
-        if scope["type"] == "http":
-            headers = MutableHeaders(scope=scope)
-            for name in STRIPPED_HEADERS:
-                del headers[name]
+        if "headers" in scope:
+            scope["headers"] = [header for header in scope["headers"] if _is_for_us(*header)]
         await self._app(scope, receive, send)
+
+
+def _is_for_us(name: bytes, value: bytes) -> bool:
+    if name == b"x-request-id":
+        return REQUEST_ID.fullmatch(value) is not None
+    return name.replace(b"_", b"-") not in SERVE_HEADERS  # Serve takes both for the same
 
 
 def middlewares() -> list[Middleware]:

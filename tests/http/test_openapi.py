@@ -19,7 +19,7 @@ SNAPSHOT = Path(__file__).with_name("openapi.json")
 DEFAULTS = Settings()
 RENEW = "python -m tests.http.test_openapi > tests/http/openapi.json"
 
-JOB_STATUSES = {"200", "400", "413", "415", "422", "429", "500", "503", "504"}
+JOB_STATUSES = {"200", "400", "408", "413", "415", "422", "429", "500", "503", "504"}
 
 
 @functools.cache

@@ -38,3 +38,10 @@ INGRESS_GROWTH_MB = 50.0
 """What an ingress may hold in an overload beyond what it held idle."""
 OVERLOAD_GOODPUT = 0.9
 """Part of the peak goodput that is left under ten times the sustainable load."""
+HOSTILE_REFUSED = 0.1
+"""From the byte that makes a request hostile to the refusal."""
+SLOW_REFUSED = 1.5
+"""By how much a slow sender's time may be exceeded."""
+
+MEMORY_FLAT = 5_000_000
+"""By how many bytes a process may have grown after hundreds of refused requests."""

@@ -12,7 +12,7 @@ import app.fibonacci
 
 APP = Path(app.fibonacci.__file__).parent
 MODULES = sorted(path.stem for path in APP.glob("*.py") if path.stem != "__init__")
-SERVING = {"api", "authentication", "docs", "headers", "problems", "requests"}
+SERVING = {"api", "authentication", "docs", "headers", "problems", "requests", "unread_body"}
 
 
 def loaded_by(module: str) -> set[str]:

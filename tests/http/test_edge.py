@@ -1,0 +1,49 @@
+"""What stands before Serve's own reading of a request: which headers it lets through."""
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from deployments.edge import StripServeHeaders
+
+pytestmark = pytest.mark.anyio
+
+
+async def show_headers(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that answers the names of the headers it got."""
+    await JSONResponse(sorted(Request(scope).headers))(scope, receive, send)
+
+
+async def passed(name: bytes, value: bytes) -> bool:
+    """Whether this header of a request arrives."""
+    transport = httpx.ASGITransport(StripServeHeaders(show_headers))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        return name.decode().lower() in (await client.get("/", headers=[(name, value)])).json()
+
+
+@pytest.mark.parametrize("value", [b"a", b"0e6f-77", b"x" * 128, b"~!"])
+async def test_a_request_id_is_kept(value: bytes) -> None:
+    assert await passed(b"X-Request-Id", value)
+
+
+@pytest.mark.parametrize("value", [b"", b"\xff", b"x" * 129, b"a b", b"a\tb", "é".encode(), b"a\n"])
+async def test_what_could_be_no_request_id_is_not(value: bytes) -> None:
+    assert not await passed(b"X-Request-Id", value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"x-request-timeout-seconds", b"x-request-disconnect-disabled", b"X-Session-Id", b"x_session_id",
+        b"serve_multiplexed_model_id", b"Serve-Multiplexed-Model-Id",
+    ],
+)  # fmt: skip
+async def test_what_only_serve_may_say_is_taken_off(name: bytes) -> None:
+    assert not await passed(name, b"1")
+
+
+@pytest.mark.parametrize("name", [b"Authorization", b"traceparent", b"X-Session"])
+async def test_everything_else_arrives(name: bytes) -> None:
+    assert await passed(name, b"1")
