@@ -20,7 +20,7 @@ class Settings(BaseModel):
         60.0, gt=0, description="Longest predicted drain of what stands ahead of a job (else 429)."
     )
     max_queued_jobs: int = Field(
-        10_000, ge=1, le=1_000_000, description="Most unfinished jobs an ingress holds (else 429)."
+        700, ge=1, le=1_000_000, description="Most unfinished jobs an ingress holds (else 429); each takes 64 KB of it."
     )
     api_keys_file: str | None = Field(
         None,
