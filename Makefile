@@ -46,6 +46,10 @@ demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print i
 bench: $(if $(filter all,$(PEERS)),$(BENCH_ALL_INSTALLED),$(BENCH_INSTALLED)) ## Measure the service against its peers (QUICK=1: 3 minutes; PEERS=all; RESUME=1)
 	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick) $(if $(PEERS),--peers $(PEERS)) $(if $(RESUME),--resume)
 
+.PHONY: simulate
+simulate: $(BENCH_INSTALLED) ## Simulate 1 to 10,000 workers (ARGS=--help lists the parameters)
+	@$(BIN)/python -m benchmarks.simulate $(ARGS)
+
 .PHONY: test
 test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest --cov --cov-report=term

@@ -52,10 +52,13 @@ class Dispatcher:
         settings: Settings | None = None,
         clock: Callable[[], float] = time.perf_counter,
         cost: CostModel | None = None,
+        num_ingresses: int = 1,
     ) -> None:
+        """``num_ingresses``: dispatchers that share the workers, this one included."""
         self._run_batch = run_batch
         self._settings = settings or Settings()
         self._clock = clock
+        self._num_ingresses = num_ingresses
         self.cost = cost or CostModel()
         self._pool = Pool()
         self._queue = JobQueue()
@@ -239,7 +242,7 @@ class Dispatcher:
             self._run_batch(worker.worker_id, batch), context=contextvars.Context()
         )
         now = self._clock()
-        flight = Flight(worker, pieces, batch, task, now)
+        flight = Flight(worker, pieces, batch, task, now, num_ingresses=self._num_ingresses)
         self._flights.add(flight)
         self._pool.occupy(worker, flight.seconds)
         if self._watch_timer is None:

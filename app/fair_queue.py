@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+Tag = tuple[float, int]
+"""Virtual seconds, and a number that no other tag has: who came first to the same moment goes first."""
 
 
 class FairQueue(Generic[Key]):
@@ -18,12 +20,15 @@ class FairQueue(Generic[Key]):
     Every operation is O(log n), amortised.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keys_return: bool = True) -> None:
+        """``keys_return``: whether whoever left may come back; if not, nothing is kept of leavers."""
+        self._keys_return = keys_return
         self._virtual_seconds = 0.0
-        self._tags: dict[Key, float] = {}
-        self._left_with: dict[Key, float] = {}
-        self._heap: list[tuple[float, int, Key]] = []
-        self._tie = itertools.count()
+        self._tags: dict[Key, Tag] = {}
+        self._heap: list[tuple[Tag, Key]] = []
+        self._left_with: dict[Key, Tag] = {}
+        self._left_heap: list[tuple[Tag, Key]] = []
+        self._numbers = itertools.count()
 
     def __len__(self) -> int:
         return len(self._tags)
@@ -33,38 +38,46 @@ class FairQueue(Generic[Key]):
 
     def add(self, key: Key) -> None:
         """Let ``key`` take part from now on."""
-        self._set_tag(key, max(self._virtual_seconds, self._left_with.pop(key, 0.0)))
+        left_with_seconds, _ = self._left_with.pop(key, (0.0, 0))
+        self._set_tag(key, max(self._virtual_seconds, left_with_seconds))
 
     def remove(self, key: Key) -> None:
         """Take ``key`` out."""
         tag = self._tags.pop(key)
-        if tag > self._virtual_seconds:
-            self._left_with[key] = tag
+        if self._keys_return and tag[0] > self._virtual_seconds:
+            self._push(self._left_heap, self._left_with, key, tag)
 
     def peek(self) -> Key | None:
         """Who is next; None if nobody is there."""
-        while self._heap:
-            tag, _, key = self._heap[0]
-            if self._tags.get(key) == tag:
-                return key
-            heapq.heappop(self._heap)
-        return None
+        first = self._first(self._heap, self._tags)
+        return None if first is None else first[1]
 
     def serve(self, key: Key, seconds: float) -> None:
         """Charge ``key``, the one that ``peek`` named, with a service that begins now."""
-        tag = self._tags[key]
-        self._virtual_seconds = max(self._virtual_seconds, tag)
-        self._set_tag(key, tag + seconds)
-        if len(self._left_with) > 2 * len(self._tags) + 64:
-            now = self._virtual_seconds
-            self._left_with = {k: t for k, t in self._left_with.items() if t > now}
+        start_seconds, _ = self._tags[key]
+        self._virtual_seconds = max(self._virtual_seconds, start_seconds)
+        self._set_tag(key, start_seconds + seconds)
+        while (first := self._first(self._left_heap, self._left_with)) and first[0][0] <= self._virtual_seconds:
+            del self._left_with[first[1]]
 
-    def _set_tag(self, key: Key, tag: float) -> None:
-        self._tags[key] = tag
-        heapq.heappush(self._heap, (tag, next(self._tie), key))
-        if len(self._heap) > 2 * len(self._tags) + 64:  # mostly entries of who left or was served
-            self._heap = [(t, i, k) for t, i, k in self._heap if self._tags.get(k) == t]
-            heapq.heapify(self._heap)
+    def _set_tag(self, key: Key, start_seconds: float) -> None:
+        self._push(self._heap, self._tags, key, (start_seconds, next(self._numbers)))
+
+    def _push(self, heap: list[tuple[Tag, Key]], tags: dict[Key, Tag], key: Key, tag: Tag) -> None:
+        tags[key] = tag
+        heapq.heappush(heap, (tag, key))
+        if len(heap) > 2 * len(tags) + 64:  # mostly entries that a later one has replaced
+            heap[:] = [(t, k) for t, k in heap if tags.get(k) == t]
+            heapq.heapify(heap)
+
+    def _first(self, heap: list[tuple[Tag, Key]], tags: dict[Key, Tag]) -> tuple[Tag, Key] | None:
+        """The smallest tag and whose it is; drops the entries in front of it that no longer hold."""
+        while heap:
+            tag, key = heap[0]
+            if tags.get(key) == tag:
+                return tag, key
+            heapq.heappop(heap)
+        return None
 
 
 class JobQueue:
@@ -80,7 +93,7 @@ class JobQueue:
     def add(self, caller: str, job: int) -> None:
         """Queue a job; the number must be new."""
         if caller not in self._jobs:
-            self._jobs[caller] = FairQueue()
+            self._jobs[caller] = FairQueue(keys_return=False)  # job numbers are new each time
             self._callers.add(caller)
         self._jobs[caller].add(job)
 

@@ -44,15 +44,16 @@ class Pool:
         return len(self._workers)
 
     def set_members(self, worker_ids: Iterable[str]) -> None:
-        """Take in who is new and forget who is gone."""
-        wanted = set(worker_ids)
-        for worker_id in self._workers.keys() - wanted:
+        """Take in who is new and forget who is gone; of equally loaded newcomers the first named is taken first."""
+        wanted = dict.fromkeys(worker_ids)
+        for worker_id in self._workers.keys() - wanted.keys():
             gone = self._workers.pop(worker_id)
             self._unlist(gone)
             self._stop_awaiting(gone)
-        for worker_id in sorted(wanted - self._workers.keys()):
-            self._workers[worker_id] = Worker(worker_id)
-            self._list(self._workers[worker_id])
+        for worker_id in wanted:
+            if worker_id not in self._workers:
+                self._workers[worker_id] = Worker(worker_id)
+                self._list(self._workers[worker_id])
 
     @property
     def any_usable(self) -> bool:

@@ -50,10 +50,10 @@ class Settings(BaseModel):
         0.200, gt=0, le=60, description="Most predicted compute seconds a batch is cut to."
     )
     dispatch_cpu_seconds: float = Field(
-        0.0015,
+        0.0008,
         ge=0,
         le=1,
-        description="CPU seconds it takes an ingress to dispatch one batch: on a large pool batches grow with it.",
+        description="CPU seconds of an ingress's event loop to dispatch a batch; large pools' batches grow with it.",
     )
     pool_reply_seconds: float = Field(
         0.5, gt=0, le=10, description="How long GET /pool and GET /readyz wait for a worker's reply."

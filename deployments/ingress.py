@@ -36,10 +36,11 @@ class FibonacciIngress:
         guard.start()
         self._settings = settings
         self._keys = keys
-        self._dispatcher = Dispatcher(self._run_batch, settings)
+        context = serve.get_replica_context()
+        # As many as there were to be when this one started: Serve does not tell it when that alone changes.
+        self._dispatcher = Dispatcher(self._run_batch, settings, num_ingresses=context.world_size or 1)
         self._workers = Workers(workers, self._dispatcher.set_workers)
         self._reaper = reaper.watch(os.getppid())
-        context = serve.get_replica_context()
         self._ingresses = serve.get_deployment_handle(context.deployment, context.app_name)
         self._pool: asyncio.Task[PoolStatus] | None = None
         self._pool_asked_at = 0.0

@@ -1,6 +1,7 @@
 """The workers as an ingress reaches them: one handle a worker, and errors in the words of ``app``."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,8 @@ class Workers:
             worker_id: self._run_handles.get(worker_id) or self._handle.options(session_id=worker_id)
             for worker_id in worker_ids
         }
-        self._on_change(worker_ids)
+        # In an order of its own: else all ingresses would begin with the same workers.
+        self._on_change(random.sample(worker_ids, len(worker_ids)))
 
     async def run(self, worker_id: str, batch: Batch) -> BatchResult:
         """``app.job.RunBatch`` over Serve."""

@@ -80,7 +80,7 @@ def test_a_short_one_is_done_long_before_a_long_one_that_began_first() -> None:
     asyncio.run(main())
 
 
-def test_callers_take_turns_of_several_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_take_a_long_turn_first_and_shorter_ones_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     both_wait = threading.Event()
     taken: list[int] = []
 
@@ -94,17 +94,18 @@ def test_callers_take_turns_of_several_slices(monkeypatch: pytest.MonkeyPatch) -
 
     async def main() -> None:
         thread = ComputeThread()
-        callers = [asyncio.create_task(thread.run([Segment(0, stop)])) for stop in (6, 3)]
+        callers = [asyncio.create_task(thread.run([Segment(0, stop)])) for stop in (10, 5)]
         await asyncio.sleep(0)
         both_wait.set()
         async with in_time():
             await asyncio.gather(*callers)
 
     monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(compute_thread, "SLICES_OF_THE_FIRST_TURN", 3)
     monkeypatch.setattr(compute_thread, "SLICES_A_TURN", 2)
     asyncio.run(main())
-    first_slices = [6, 6, 3]  # the second new one has to let one go on
-    assert taken == [*first_slices, 6, 3, 3, 6, 6, 6]
+    new = [10, 10, 5]  # the second new one has to let one go on
+    assert taken == [*new, 10, 10, 5, 5, 5, 10, 10, 5, 10, 10, 10, 10]
 
 
 def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytest.MonkeyPatch) -> None:

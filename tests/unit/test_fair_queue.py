@@ -108,6 +108,38 @@ def test_what_is_kept_of_leavers_does_not_grow_without_bound() -> None:
     assert len(queue._heap) < 200
 
 
+def test_a_leaver_whose_tag_virtual_time_has_reached_is_forgotten() -> None:
+    queue = queue_of("stays", "leaves")
+    queue.serve("leaves", 2.0)
+    queue.remove("leaves")
+    for _ in range(2):
+        queue.serve("stays", 1.0)
+    assert queue._left_with
+    queue.serve("stays", 1.0)
+    assert not queue._left_with
+    assert not queue._left_heap
+
+
+def test_coming_and_going_without_service_leaves_nothing_to_grow() -> None:
+    queue = queue_of("stays", "restless")
+    queue.serve("restless", 1.0)
+    for _ in range(10_000):
+        queue.remove("restless")
+        queue.add("restless")
+    assert len(queue._left_heap) < 200
+
+
+def test_nothing_is_kept_of_a_job_that_left() -> None:
+    queue = JobQueue()
+    for job in range(1_000):
+        queue.add("caller", job)
+    for job in range(999):
+        assert queue.peek() == job
+        queue.serve("caller", job, 1.0)
+        queue.remove("caller", job)
+    assert not queue._jobs["caller"]._left_with
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.floats(0.01, 1.0)), min_size=1, max_size=200))
 def test_nobody_who_stays_falls_behind_by_more_than_one_service(services: list[tuple[str, float]]) -> None:
     queue = queue_of("a", "b", "c", "d")

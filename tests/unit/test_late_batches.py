@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from app.dispatcher import WATCH_SECONDS
-from app.flights import LATE_FACTOR, LATE_SECONDS
-from app.job import Execution, Job, JobResult
+from app.dispatcher import WATCH_SECONDS, Dispatcher
+from app.flights import LATE_FACTOR, LATE_FACTOR_AN_INGRESS, LATE_SECONDS
+from app.job import Batch, BatchResult, Execution, Job, JobResult
 from app.settings import Settings
 from tests.unit.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
 from tests.virtual_time import run_virtually
@@ -192,4 +192,25 @@ def test_when_the_ingress_itself_stood_still_nothing_is_late(caplog: pytest.LogC
         assert num_terms(pool) == sum(result.sizes)
         assert not caplog.records
 
+    run_virtually(main())
+
+
+def test_a_dispatcher_among_many_waits_longer_before_a_batch_is_late() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def frozen(worker_id: str, batch: Batch) -> BatchResult:
+            sent_at.append(loop.time())
+            never: asyncio.Future[BatchResult] = loop.create_future()
+            return await never
+
+        dispatcher = Dispatcher(frozen, ROOMY, loop.time, num_ingresses=8)
+        dispatcher.set_workers(["w0", "w1"])
+        task = asyncio.create_task(dispatcher.run(job(10.0, execution=Execution.LOCAL)))
+        await asyncio.sleep(200.0)
+        task.cancel()
+        first, again = sent_at[:2]
+        assert again - first == pytest.approx(LATE_SECONDS + 8 * LATE_FACTOR_AN_INGRESS * 10.0, abs=1.0)
+
+    sent_at: list[float] = []
     run_virtually(main())

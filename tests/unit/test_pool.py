@@ -198,3 +198,8 @@ def test_a_batch_waits_for_a_reserved_worker_rather_than_go_back_to_the_one_that
     assert pool.for_retry("a") is None
     pool.release(reserved, 0.1)
     assert pool.for_retry("a") is reserved
+
+
+def test_newcomers_are_taken_in_the_order_in_which_they_are_named() -> None:
+    pool = pool_of("c", "a", "b")
+    assert [take(pool).worker_id for _ in range(3)] == ["c", "a", "b"]

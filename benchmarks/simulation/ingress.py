@@ -1,0 +1,86 @@
+"""An ingress in virtual time: the real dispatcher, behind an event loop that does one thing at a time."""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+
+from app.cost import CostModel, work_of_segments
+from app.dispatcher import Dispatcher
+from app.errors import WorkerLostError
+from app.fibonacci import LastTerm
+from app.job import Batch, BatchResult, Segment, SegmentResult
+from benchmarks.simulation.parameters import Parameters
+from benchmarks.simulation.worker import SimulatedWorker
+
+COST = CostModel()
+"""What segments really cost on these workers; dispatchers start by believing the same, and learn from what returns."""
+
+
+class SimulatedIngress:
+    """A dispatcher whose batches cost its event loop time, then the network, then a worker."""
+
+    def __init__(self, parameters: Parameters, workers: Mapping[str, SimulatedWorker], seed: int) -> None:
+        """``workers``: who is alive, whatever the dispatcher has heard so far."""
+        self.num_batches = 0
+        self.num_lost = 0
+        self.num_late = 0
+        self.busy_seconds = 0.0
+        """Of its event loop, with dispatching."""
+        self._loop = asyncio.get_running_loop()
+        self._workers = workers
+        self._random = random.Random(seed)  # noqa: S311 (no secret)
+        self._send_seconds = parameters.dispatch_seconds * parameters.send_share
+        self._return_seconds = parameters.dispatch_seconds - self._send_seconds
+        self._latency_seconds = parameters.latency_seconds / 2
+        self._jitter_seconds = parameters.jitter_seconds / 2
+        self._free_at = 0.0
+        self.dispatcher = Dispatcher(
+            self.run_batch, parameters.settings, self._loop.time, num_ingresses=parameters.num_ingresses
+        )
+
+    def hear_of(self, worker_ids: Sequence[str]) -> None:
+        """Take in which workers there are, in an order of its own, as ``deployments.workers`` does."""
+        self.dispatcher.set_workers(self._random.sample(worker_ids, len(worker_ids)))
+
+    async def run_batch(self, worker_id: str, batch: Batch) -> BatchResult:
+        """``app.job.RunBatch``."""
+        self.num_batches += 1
+        try:
+            await asyncio.sleep(self._occupied(self._send_seconds) + self._travel())
+            worker = self._workers.get(worker_id)
+            if worker is None:
+                raise WorkerLostError(worker_id)  # noqa: TRY301 (it is counted below)
+            received_at = self._loop.time()
+            seconds = await worker.compute(COST.seconds(work_of_segments(batch.segments)))
+            queued_seconds = self._loop.time() - received_at - seconds
+            await asyncio.sleep(self._travel())
+        except WorkerLostError:
+            self.num_lost += 1
+            raise
+        except asyncio.CancelledError:  # the other copy of it came first: nothing else is cancelled here
+            self.num_late += 1
+            raise
+        await asyncio.sleep(self._occupied(self._return_seconds))
+        results = tuple(_result(segment, worker.slowness) for segment in batch.segments)
+        return BatchResult(worker_id, "node", results, queued_seconds)
+
+    def _occupied(self, seconds: float) -> float:
+        """Take ``seconds`` of the event loop, in order of coming; how long until they are over."""
+        now = self._loop.time()
+        self._free_at = max(now, self._free_at) + seconds
+        self.busy_seconds += seconds
+        return self._free_at - now
+
+    def _travel(self) -> float:
+        jitter = self._random.expovariate(1 / self._jitter_seconds) if self._jitter_seconds else 0.0
+        return self._latency_seconds + jitter
+
+
+def _result(segment: Segment, slowness: float) -> SegmentResult:
+    return SegmentResult(
+        num_terms=(segment.stop - segment.start) * segment.count,
+        count=segment.count,
+        verified=True,
+        compute_seconds=slowness * COST.segment_seconds(segment.start, segment.stop, segment.count),
+        last_term=LastTerm(segment.stop - 1, 1, 1, "") if segment.wants_last_term and segment.stop else None,
+    )
