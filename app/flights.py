@@ -16,7 +16,7 @@ LATE_FACTOR = 4.0
 until then: room for other ingresses' batches and for a wrong prediction, since a late one is computed twice."""
 LATE_FACTOR_AN_INGRESS = 2.0
 """The same where there are many ingresses: each may have as much on the worker, and it is computed first come, first
-served. With eight, a factor of 4 had a sixth of the batches of a thousand simulated workers computed twice."""
+served. With eight and a factor of 4, a quarter of the batches to a thousand simulated workers were second copies."""
 PROBE_SECONDS = 0.5
 
 

@@ -29,7 +29,7 @@ class Settings(BaseModel):
         "`FIBONACCI_API_KEYS` everybody may.",
     )
     max_caller_jobs: int = Field(
-        1_000,
+        300,
         ge=1,
         le=1_000_000,
         description="With API keys: most unfinished jobs of one caller that an ingress holds (else 429).",
