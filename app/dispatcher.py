@@ -219,8 +219,8 @@ class Dispatcher:
         """Guided self-scheduling between a floor and a ceiling; both grow with what the ingress can dispatch."""
         settings, num_workers = self._settings, max(1, len(self._pool))
         round_seconds = num_workers * settings.dispatch_cpu_seconds  # to send every worker one batch
-        floor = line.floor_seconds(max(settings.batch_floor_seconds, round_seconds / 2))
-        ceiling = max(settings.batch_ceiling_seconds, round_seconds, floor)
+        floor = line.floor_seconds(max(settings.batch_floor_seconds, round_seconds))
+        ceiling = max(settings.batch_ceiling_seconds, 2 * round_seconds, floor)
         return min(max(line.remaining_seconds / (GUIDED_FACTOR * num_workers), floor), ceiling)
 
     def _cut(self, progress: Progress, seconds: float) -> Piece:
