@@ -84,17 +84,15 @@ def listed(column: str, without_ports: set[int]) -> dict[str, Counter[str]]:
     return addresses
 
 
-def _taken_by_others(own: list[Listener]) -> set[int]:
-    """Of the ports that Ray does without when somebody on the machine has them: those that somebody has."""
-    sockets = psutil.net_connections("tcp")
-    listening = {s.laddr.port for s in sockets if s.laddr and s.status == psutil.CONN_LISTEN}
-    return FIXED_PORTS & listening - {port for process in own for port in process.ports}
+def _done_without(own: list[Listener]) -> set[int]:
+    """Of the ports that Ray does without when somebody on the machine has them, or had them when it started."""
+    return FIXED_PORTS - {port for process in own for port in process.ports}
 
 
 def differences(pid: int, column: str) -> list[str]:
     """Between the table and what listens; a line each."""
     real = listeners(pid)
-    table = listed(column, _taken_by_others(real))
+    table = listed(column, _done_without(real))
     absent = table.keys() - COMES_AND_GOES - {process.kind for process in real}
     return [f"{kind}: listens nowhere" for kind in sorted(absent)] + [
         f"{process.kind}: {dict(process.addresses)}, not {dict(table.get(process.kind, {}))}"

@@ -6,7 +6,7 @@ import pytest
 
 from chaos.outcome import Outcome
 from chaos.registry import saboteurs
-from chaos.rows import deploying, leaving, serving, timing, workers
+from chaos.rows import leaving, serving, timing, workers
 from chaos.stage import Capacity, Stage
 from deployments.launched import Service
 
@@ -36,10 +36,6 @@ def test_a_flipped_bit_is_never_in_an_answer(sabotaged: Stage) -> None:
 
 def test_a_poison_job_fails_alone(sabotaged: Stage) -> None:
     assert_kept(workers.poisoned(sabotaged, seconds=0))
-
-
-def test_a_redeploy_is_invisible_to_callers(sabotaged: Stage) -> None:
-    assert_kept(deploying.redeployed(sabotaged, settle_seconds=1))
 
 
 def test_a_killed_controller_is_invisible_to_callers(stage: Stage) -> None:
