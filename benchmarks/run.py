@@ -84,7 +84,7 @@ def _write(figures: Figures, folder: Path, about_run: dict[str, str], notes: lis
 
     everything = {"about": about_run, "left_out": notes, "rounds": figures.rounds}
     (folder / "latest.json").write_text(json.dumps(everything, indent=1) + "\n")
-    simulation = RESULTS / "simulation.json"
+    simulation = RESULTS / "simulate.json"
     simulated = json.loads(simulation.read_text()) if simulation.exists() else None
     page = tables.report(figures, [*goals(figures, CPUS), *simulation_goals(simulated)], about_run, notes)
     (folder / "latest.md").write_text(page)
