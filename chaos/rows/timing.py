@@ -18,7 +18,7 @@ PROBES_PER_SECOND = 10
 ADMITTED_SECONDS = 0.5
 """A refusal comes sooner; who has no answer after this has been admitted."""
 FAR_INDEX, FAR_TERMS = 50_000_000, 500
-LONGER = 1.3
+LONGER = 1.62
 """By so much the long job is made longer than it has to be: one sequence alone is a rough measure."""
 RETRY_SLACK = 0.5
 """Part of the real wait by which Retry-After may miss it."""

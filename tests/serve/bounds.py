@@ -24,7 +24,7 @@ INGRESS_REPLACED = 15.0
 """From the death of one of two ingress replicas to two again."""
 ORPHANS_STOPPED = 2.0
 """From an ingress's death to its batches' being stopped on the workers."""
-PROXY_BACK = 30.0
+PROXY_BACK = 15.0
 """How long nothing is answered after HAProxy, or Serve's own proxy, was killed."""
 NEW_NODE_USED = 10.0
 """From a node's joining to its worker's computing."""
