@@ -44,9 +44,6 @@ class Backlog:
     def __iter__(self) -> Iterator[Progress]:
         return iter(self._jobs.values())
 
-    def __getitem__(self, number: int) -> Progress:
-        return self._jobs[number]
-
     def admit(self, jobs: Sequence[Progress], num_workers: int) -> None:
         """Take in jobs of one caller that belong together.
 

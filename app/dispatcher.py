@@ -22,23 +22,21 @@ from app.errors import (
     NoWorkerError,
     WorkerLostError,
 )
-from app.fair_queue import JobQueue
 from app.flights import SHORT_SECONDS, Flight, Flights
 from app.job import Batch, BatchResult, Job, JobResult, RunBatch
 from app.line import Line
+from app.outage import Outage
 from app.pool import MAX_IN_FLIGHT, MAX_IN_FLIGHT_EXPRESS, Pool, Worker
 from app.progress import Piece, Progress
 from app.settings import Settings
+from app.waiting import WaitingJobs
+from app.watch import Watch
 
 MAX_ATTEMPTS = 3
 """Workers a batch may lose before its job fails: a poison job must not walk through the pool."""
 MAX_FAILED_CHECKS = 2
 SUSPENSION_SECONDS = 5.0
 """How long a worker that lost a batch gets no other, unless Serve says before that it is gone."""
-WATCH_SECONDS = 0.25
-"""How often the dispatcher looks for batches that are late."""
-GUIDED_FACTOR = 2
-"""k of guided self-scheduling (Polychronopoulos and Kuck, 1987): a batch is 1/(k * workers) of what is left."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,15 +59,13 @@ class Dispatcher:
         self._num_ingresses = num_ingresses
         self.cost = cost or CostModel()
         self._pool = Pool()
-        self._queue = JobQueue()
+        self._waiting = WaitingJobs(self._settings, self.cost)
         self._retries: deque[Piece] = deque()
         self._backlog = Backlog(self._settings)
         self._flights = Flights()
-        self._watch_timer: asyncio.TimerHandle | None = None
-        self._watch_due_at = 0.0
+        self._watch = Watch(self._flights, clock, self._send_again)
+        self._outage = Outage(self._settings.worker_wait_seconds, clock, self._give_up_waiting)
         self._numbers = itertools.count()
-        self._without_worker_since: float | None = clock()
-        self._without_worker_timer: asyncio.TimerHandle | None = None
         self.draining = False
 
     # What there is to see
@@ -82,7 +78,7 @@ class Dispatcher:
     @property
     def num_queued_jobs(self) -> int:
         """Jobs with terms that no worker has been given yet."""
-        return len(self._queue)
+        return len(self._waiting)
 
     @property
     def num_unfinished_jobs(self) -> int:
@@ -103,22 +99,9 @@ class Dispatcher:
         self._pump()
 
     def _watch_for_workers(self) -> None:
-        if self._pool.any_usable:
-            self._without_worker_since = None
-            if self._without_worker_timer is not None:
-                self._without_worker_timer.cancel()
-                self._without_worker_timer = None
-            return
-        if self._without_worker_since is None:
-            self._without_worker_since = self._clock()
-        if self._without_worker_timer is None:
-            waited = self._clock() - self._without_worker_since
-            self._without_worker_timer = asyncio.get_running_loop().call_later(
-                max(0.0, self._settings.worker_wait_seconds - waited), self._give_up_waiting
-            )
+        self._outage.note(any_worker=self._pool.any_usable)
 
     def _give_up_waiting(self) -> None:
-        self._without_worker_timer = None
         for progress in list(self._backlog):
             _fail(progress, NoWorkerError(self._settings.worker_wait_seconds))
 
@@ -139,7 +122,7 @@ class Dispatcher:
             async with asyncio.timeout(timeout_seconds):
                 for progress in admitted:
                     progress.accepted_at = self._clock()
-                    self._queue.add(progress.job.caller, progress.number)
+                    self._waiting.add(progress)
                     self._pump()
                     results.append(await progress.finished)
         except TimeoutError:
@@ -152,10 +135,10 @@ class Dispatcher:
     def _admit(self, jobs: Iterable[Job]) -> list[Progress]:
         if self.draining:
             raise DrainingError
-        now, limit = self._clock(), self._settings.worker_wait_seconds
         self._watch_for_workers()
-        if self._without_worker_since is not None and now - self._without_worker_since >= limit:
-            raise NoWorkerError(limit)
+        if self._outage.lasts_too_long:
+            raise NoWorkerError(self._settings.worker_wait_seconds)
+        now = self._clock()
         admitted = [Progress(next(self._numbers), job, Line(job, self.cost), now) for job in jobs]
         self._backlog.admit(admitted, self.num_workers)
         return admitted
@@ -163,7 +146,7 @@ class Dispatcher:
     def _forget(self, progress: Progress) -> None:
         """The job is over, however it ended: leave the queue, stop what only it was waiting for."""
         self._backlog.remove(progress)
-        self._queue.remove(progress.job.caller, progress.number)
+        self._waiting.remove(progress)
         if not progress.succeeded:
             progress.finished.cancel()
             self._stop_unwanted()
@@ -185,54 +168,19 @@ class Dispatcher:
                     break
                 self._send(worker, [piece])
             self._retries.popleft()
-        while (progress := self._next()) is not None:
+        while (progress := self._waiting.peek()) is not None:
             short = progress.line.remaining_seconds <= SHORT_SECONDS
             if short and self._short_lane_closed():
                 return
             worker = self._pool.with_room(MAX_IN_FLIGHT_EXPRESS if short else MAX_IN_FLIGHT)
             if worker is None:
                 return
-            self._send(worker, self._next_pieces(progress))
+            self._send(worker, self._waiting.cut_batch(progress, len(self._pool)))
 
     def _short_lane_closed(self) -> bool:
         """Whether small jobs had better gather: every worker may have a short batch, and no full one is waiting."""
         waiting_seconds = self._backlog.seconds - self._flights.seconds
         return self._flights.num_short >= len(self._pool) and waiting_seconds < SHORT_SECONDS
-
-    def _next(self) -> Progress | None:
-        number = self._queue.peek()
-        return None if number is None else self._backlog[number]
-
-    def _next_pieces(self, progress: Progress) -> list[Piece]:
-        """The next stretch of the job that is furthest behind; small jobs that wait behind it ride along."""
-        pieces = [self._cut(progress, self._target_seconds(progress.line))]
-        seconds = pieces[0].seconds
-        while seconds < SHORT_SECONDS and (rider := self._next()) is not None:
-            rest = rider.line.remaining_seconds
-            if rider is progress or seconds + rest > SHORT_SECONDS:
-                break
-            pieces.append(self._cut(rider, rest))
-            seconds += pieces[-1].seconds
-        return pieces
-
-    def _target_seconds(self, line: Line) -> float:
-        """Guided self-scheduling between a floor and a ceiling; both grow with what the ingress can dispatch."""
-        settings, num_workers = self._settings, max(1, len(self._pool))
-        round_seconds = num_workers * settings.dispatch_cpu_seconds  # to send every worker one batch
-        floor = line.floor_seconds(max(settings.batch_floor_seconds, round_seconds))
-        ceiling = max(settings.batch_ceiling_seconds, 2 * round_seconds, floor)
-        return min(max(line.remaining_seconds / (GUIDED_FACTOR * num_workers), floor), ceiling)
-
-    def _cut(self, progress: Progress, seconds: float) -> Piece:
-        line, job = progress.line, progress.job
-        sequence = line.sequence
-        segments = line.cut(seconds)
-        predicted = self.cost.seconds(work_of_segments(segments))
-        self._queue.serve(job.caller, progress.number, predicted)
-        if line.exhausted:
-            self._queue.remove(job.caller, progress.number)
-        progress.out_seconds += predicted
-        return Piece(progress, segments, sequence, predicted)
 
     def _send(self, worker: Worker, pieces: list[Piece]) -> None:
         batch = Batch(tuple(segment for piece in pieces for segment in piece.segments))
@@ -245,8 +193,7 @@ class Dispatcher:
         flight = Flight(worker, pieces, batch, task, now, num_ingresses=self._num_ingresses)
         self._flights.add(flight)
         self._pool.occupy(worker, flight.seconds)
-        if self._watch_timer is None:
-            self._watch_again(now)
+        self._watch.start()
         for piece in pieces:
             piece.progress.dispatched(piece, worker.worker_id, now)
         task.add_done_callback(lambda _: self._landed(flight), context=contextvars.Context())
@@ -309,22 +256,9 @@ class Dispatcher:
                 _fail(piece.progress, failure)
             self._retries.append(piece)
 
-    def _watch_again(self, now: float) -> None:
-        self._watch_due_at = now + WATCH_SECONDS
-        self._watch_timer = asyncio.get_running_loop().call_later(
-            WATCH_SECONDS, self._watch_flights, context=contextvars.Context()
-        )
-
-    def _watch_flights(self) -> None:
+    def _send_again(self, late: list[Flight]) -> None:
         """Compute elsewhere what should be back by now: its worker stands still, or cannot be reached."""
-        self._watch_timer = None
-        if not self._flights:
-            return
-        now = self._clock()
-        if (stood_still_seconds := now - self._watch_due_at) > WATCH_SECONDS:
-            self._flights.postpone(stood_still_seconds)
-        self._watch_again(now)
-        for flight in self._flights.newly_late(now):
+        for flight in late:
             logger.warning("a batch is late on worker %s: computing it elsewhere", flight.worker.worker_id)
             self._suspend(flight.worker)
             for piece in flight.pieces:
@@ -332,8 +266,7 @@ class Dispatcher:
                 piece.attempts -= 1
                 piece.shunned_worker_id = flight.worker.worker_id
                 self._retries.append(piece)
-        if self._retries:
-            self._pump()
+        self._pump()
 
     def _suspend(self, worker: Worker) -> None:
         self._pool.suspend(worker)

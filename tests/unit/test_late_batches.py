@@ -5,10 +5,11 @@ from collections import Counter
 
 import pytest
 
-from app.dispatcher import WATCH_SECONDS, Dispatcher
+from app.dispatcher import Dispatcher
 from app.flights import LATE_FACTOR, LATE_FACTOR_AN_INGRESS, LATE_SECONDS
 from app.job import Batch, BatchResult, Execution, Job, JobResult
 from app.settings import Settings
+from app.watch import WATCH_SECONDS
 from tests.unit.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
 from tests.virtual_time import run_virtually
 
