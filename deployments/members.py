@@ -3,17 +3,26 @@
 A module of its own: Serve pickles the router's module by value, so a list kept there would not be shared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-_listeners: list[Callable[[list[str]], None]] = []
+
+class Member(Protocol):
+    """A live worker."""
+
+    async def call(self, method: str, *arguments: Any) -> Any:
+        """What the method returns there."""
 
 
-def on_change(listener: Callable[[list[str]], None]) -> None:
-    """Call ``listener`` with the ids of all live workers whenever they change, in the router's thread."""
+_listeners: list[Callable[[Mapping[str, Member]], None]] = []
+
+
+def on_change(listener: Callable[[Mapping[str, Member]], None]) -> None:
+    """Call ``listener`` with all live workers by their id whenever they change, in the router's thread."""
     _listeners.append(listener)
 
 
-def announce(worker_ids: list[str]) -> None:
+def announce(workers: Mapping[str, Member]) -> None:
     """Tell every listener."""
     for listener in _listeners:
-        listener(worker_ids)
+        listener(workers)

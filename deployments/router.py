@@ -1,53 +1,65 @@
-"""Lets the dispatcher choose the worker: Serve's router sends each batch where its session id says.
+"""Lets the dispatcher choose the worker, and call it without a queue in between.
 
 Serve's own router picks the shorter of two queues by what it remembers of them, and polls with a
 backoff when they are full; the dispatcher knows what every worker holds, to the batch.
 """
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
 
-from ray.serve._private.common import ReplicaID, ReplicaQueueLengthInfo, RunningReplicaInfo
-from ray.serve._private.replica_result import ReplicaResult
+from ray.exceptions import ActorDiedError
+from ray.serve._private.common import ReplicaID, RequestMetadata, RunningReplicaInfo
+from ray.serve._private.constants import RAY_SERVE_USE_GRPC_BY_DEFAULT
 from ray.serve._private.request_router.common import PendingRequest
 from ray.serve._private.request_router.replica_wrapper import RunningReplica
+from ray.serve._private.utils import generate_request_id
 from ray.serve.request_router import RequestRouter
 
 from deployments import members
 
 
 class WorkerReplica(RunningReplica):
-    """A worker that takes every batch it is sent; the dispatcher has counted what it holds.
+    """A worker as the dispatcher calls it."""
 
-    Serve asks a replica first whether it has room, which makes a streaming call of every call:
-    without, an ingress needs half the CPU for a batch.
-    """
+    def __init__(self, replica_info: RunningReplicaInfo, on_died: Callable[[ReplicaID], None]) -> None:
+        super().__init__(replica_info)
+        self._on_died = on_died
 
-    def try_send_request(self, pr: PendingRequest, with_rejection: bool) -> ReplicaResult:  # noqa: ARG002 (Serve calls it so)
-        """Called by Serve with a request for this replica."""
-        result = super().try_send_request(pr, with_rejection=False)
-        result.get_rejection_response = _accepted  # type: ignore[method-assign]
-        return result
+    async def call(self, method: str, *arguments: Any) -> Any:
+        """What the method returns. Cancelling the call stops it on the worker.
 
-
-async def _accepted() -> ReplicaQueueLengthInfo:
-    return ReplicaQueueLengthInfo(accepted=True, num_ongoing_requests=0)
+        Straight to the replica, with none of what a handle does around it: no queue, no question whether there is
+        room, no count of what is out. It takes any number of calls; the dispatcher bounds them.
+        Raises what a handle's response does.
+        """
+        request_id = generate_request_id()
+        metadata = RequestMetadata(
+            request_id=request_id,
+            internal_request_id=request_id,
+            call_method=method,
+            _by_reference=not RAY_SERVE_USE_GRPC_BY_DEFAULT,
+            _on_separate_loop=False,
+        )
+        request = PendingRequest(args=list(arguments), kwargs={}, metadata=metadata)
+        result = self.try_send_request(request, with_rejection=False)
+        try:
+            return await result.get_async()  # type: ignore[no-untyped-call]
+        except asyncio.CancelledError:
+            # Cancelling the await alone would leave the worker computing.
+            result.cancel()  # type: ignore[no-untyped-call]
+            raise
+        except ActorDiedError:
+            self._on_died(self.replica_id)
+            raise
 
 
 class WorkerRouter(RequestRouter):
-    """Routes by session id = worker id; to any worker if that one is gone.
-
-    Without Serve's FIFO mixin, which would hand a worker to whichever request has waited longest.
-    Requests are then told apart by their internal id, which only calls from an empty context have
-    to themselves; the dispatcher sends from one.
-    """
-
-    def initialize_state(self, **kwargs: Any) -> None:  # noqa: ARG002 (Serve calls it so)
-        """Called once by Serve, before any replica is known."""
-        self._by_worker_id: dict[str, RunningReplica] = {}
+    """Tells who wants to know which workers there are; calls through a handle go to any of them."""
 
     def create_replica_wrapper(self, replica_info: RunningReplicaInfo) -> RunningReplica:
         """Called by Serve with a replica that is new to it."""
-        return WorkerReplica(replica_info)
+        return WorkerReplica(replica_info, self.on_replica_actor_died)
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:
         """Called by Serve with all running replicas."""
@@ -55,23 +67,18 @@ class WorkerRouter(RequestRouter):
         self._announce()
 
     def on_replica_actor_died(self, replica_id: ReplicaID) -> None:
-        """Called by Serve when a call found the replica dead, before the controller knows."""
+        """Called when a call found the replica dead, before Serve's controller knows."""
         super().on_replica_actor_died(replica_id)
         self._announce()
 
     async def choose_replicas(
         self,
         candidate_replicas: list[RunningReplica],
-        pending_request: PendingRequest | None = None,
+        pending_request: PendingRequest | None = None,  # noqa: ARG002 (Serve calls it so)
     ) -> list[list[RunningReplica]]:
-        """The replica that the request names."""
-        if pending_request is None:
-            return [candidate_replicas]
-        pending_request.routing_context.should_backoff = True
-        named = self._by_worker_id.get(pending_request.metadata.session_id)
-        return [candidate_replicas if named is None else [named]]
+        """All that there are."""
+        return [candidate_replicas]
 
     def _announce(self) -> None:
-        replicas = self.curr_replicas
-        self._by_worker_id = {r.unique_id: replica for r, replica in replicas.items()}
-        members.announce(list(self._by_worker_id))
+        workers = {replica_id.unique_id: replica for replica_id, replica in self.curr_replicas.items()}
+        members.announce(cast("dict[str, WorkerReplica]", workers))
