@@ -185,3 +185,12 @@ def test_the_command_writes_what_it_says(
     written = json.loads((tmp_path / "simulate.json").read_text())
     assert [(run["num_workers"], run["num_ingresses"]) for run in written["runs"]] == [(1, 1), (1, 2), (4, 1), (4, 2)]
     assert (tmp_path / "simulate.md").read_text() == capsys.readouterr().out
+
+
+def test_the_parameters_can_be_listed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["simulate", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        benchmarks.simulate.main()
+    told = capsys.readouterr().out
+    assert "--dispatch-seconds" in told
+    assert "2 % of the workers die" in told
