@@ -1,20 +1,33 @@
 """The pool follows the cluster's nodes, and a node that is lost in the middle of a job is not noticed."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
+
+from chaos.cluster import JOIN, LEAVE
+from chaos.registry import two_nodes
+from chaos.stage import Stage
+from tests.serve.processes import wait_until
+
+JOB = {"sequence_size": 100_000, "num_sequences": 150}
+PATIENCE_SECONDS = 40
+
+
+def all_have_computed(stage: Stage) -> bool:
+    return all(worker["completed_batches"] for worker in stage.pool()["workers"])
 
 
 @pytest.mark.timeout(240)
-def test_the_pool_grows_and_shrinks_with_the_nodes_and_no_job_is_lost(tmp_path: Path) -> None:
-    environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
-    command = [sys.executable, "-m", "tests.serve.growing_cluster", str(tmp_path / "report")]
-    subprocess.run(command, env=environment, capture_output=True, timeout=220, check=True)
-    report = json.loads((tmp_path / "report").read_text())
-    assert (report["alone"], report["joined"], report["left"]) == (1, 2, 1)
-    assert report["statuses"] == [200]
-    assert report["nodes"] == [2], "both nodes computed for the job"
+def test_the_pool_grows_and_shrinks_with_the_nodes_and_no_job_is_lost() -> None:
+    with two_nodes() as stage, ThreadPoolExecutor(1) as caller:
+        assert stage.live_workers() == 2
+        stage.service.process.send_signal(JOIN)  # after the ingress has its place on another node: it is to live on
+        wait_until(lambda: stage.live_workers() == 3, PATIENCE_SECONDS, "the pool has grown")
+        job = caller.submit(httpx.post, f"{stage.url}/fibonacci", json=JOB, timeout=120)
+        wait_until(lambda: all_have_computed(stage), 10, "all nodes compute for the job")
+        assert not job.done()
+        stage.service.process.send_signal(LEAVE)
+        batches = job.result().raise_for_status().json()["batches"]
+        assert len({batch["node_id"] for batch in batches}) == 3
+        wait_until(lambda: stage.live_workers() == 2, PATIENCE_SECONDS, "the pool has shrunk")
