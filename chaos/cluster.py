@@ -13,10 +13,11 @@ from typing import Any
 
 import ray
 import yaml
-from ray import serve
 from ray.cluster_utils import Cluster
 
-from deployments.launch import _deploy, _wait_until_ready, prepare
+from deployments import lifecycle
+from deployments.console import say
+from deployments.own_config import prepare
 
 JOIN, LEAVE, STOP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT
 
@@ -32,18 +33,16 @@ def main() -> None:
         for number in (JOIN, LEAVE, STOP, signal.SIGTERM):
             signal.signal(number, lambda number, _frame: wishes.put(number))
         try:
-            _deploy(config, verbose=False)
+            lifecycle.deploy(config, verbose=False)
             _obey(wishes, cluster, nodes, f"http://127.0.0.1:{config['http_options']['port']}")
         finally:
-            serve.shutdown()  # type: ignore[no-untyped-call]
-            ray.shutdown()
+            lifecycle.shut_down(verbose=True)
             cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def _obey(wishes: "queue.SimpleQueue[int]", cluster: Cluster, nodes: list[Any], url: str) -> None:
-    if _wait_until_ready(f"{url}/readyz", threading.Event()):
-        sys.stdout.write(f"ready on {url}\n")
-        sys.stdout.flush()
+    if lifecycle.wait_until_ready(f"{url}/readyz", threading.Event()):
+        say(f"ready on {url}")
     while (wish := wishes.get()) in (JOIN, LEAVE):
         if wish == JOIN:
             nodes.append(cluster.add_node(num_cpus=1))

@@ -23,6 +23,7 @@ from chaos.registry import ROWS, Row, StartStage
 from chaos.rows.soak import soaked
 from chaos.stage import Capacity, Change, default_proxy
 from chaos.table import table
+from deployments.console import say
 from deployments.launched import StartError
 
 RESULTS = Path("benchmarks/results")
@@ -45,12 +46,12 @@ def main() -> int:
     begun = time.monotonic()
     for row, outcome, seconds in run_all(rows, changes):
         results.add(row, outcome, seconds)
-        _say(f"[{time.monotonic() - begun:5.0f} s] {row.name}: " + ("BROKEN" if outcome.broken else "kept"))
+        say(f"[{time.monotonic() - begun:5.0f} s] {row.name}: " + ("BROKEN" if outcome.broken else "kept"))
         for line in outcome.told:
-            _say(f"          {line}")
-    _say(results.write())
+            say(f"          {line}")
+    say(results.write())
     broken = [name for name in (row.name for row in rows) if results.rows[name]["broken"]]
-    _say(f"{len(rows) - len(broken)} of {len(rows)} kept" + (f"; broken: {', '.join(broken)}" if broken else ""))
+    say(f"{len(rows) - len(broken)} of {len(rows)} kept" + (f"; broken: {', '.join(broken)}" if broken else ""))
     return 1 if broken else 0
 
 
@@ -149,11 +150,6 @@ def _parse() -> argparse.Namespace:
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"  # noqa: S603 (git)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import httpx
 import pytest
 import yaml
 
-from deployments.launch import prepare
 from deployments.launched import Service, launched
+from deployments.own_config import prepare
 from tests.serve import bounds
 from tests.serve.listening import check_listening, listeners
 from tests.serve.processes import alive, descendants, wait_until

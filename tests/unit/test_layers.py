@@ -48,6 +48,10 @@ def test_the_dispatcher_runs_without_fastapi() -> None:
     assert not {"fastapi", "starlette", "ray"} & loaded_by("app.dispatcher")
 
 
+def test_the_launcher_imports_ray_only_after_it_has_set_the_environment() -> None:
+    assert "ray" not in loaded_by("deployments.launch")
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_app_never_imports_ray_or_the_deployments(module: str) -> None:
     assert not {"ray", "deployments"} & packages_imported_by(module)

@@ -1,0 +1,106 @@
+"""A service in a cluster of its own, step by step: start Ray, deploy, wait, drain, end.
+
+Ray reads the environment when it is imported: set that first, then import this.
+"""
+
+import contextlib
+import io
+import logging
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import ray
+from pydantic import ValidationError
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve._private.api import serve_start
+from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
+from ray.serve.schema import ApplicationStatus, ServeDeploySchema
+
+from deployments.console import LaunchError, say
+
+START_SECONDS = 180.0
+
+
+def start_ray(num_cpus: int | None, *, verbose: bool) -> str:
+    """Start a cluster of one node; the folder of its logs."""
+    context: Any = ray.init(
+        address="local",  # never one that happens to run
+        num_cpus=num_cpus,
+        namespace="serve",
+        include_dashboard=False,
+        log_to_driver=verbose,
+        logging_level=logging.INFO if verbose else logging.ERROR,
+    )
+    return str(Path(context.address_info["session_dir"]) / "logs")
+
+
+def deploy(config: dict[str, Any], *, verbose: bool) -> None:
+    """What ``serve run`` does with the file."""
+    if not verbose:
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    try:
+        schema = ServeDeploySchema.model_validate(config)
+    except ValidationError as error:
+        raise LaunchError(f"the configuration is invalid: {error}") from None
+    try:
+        client = serve_start(
+            http_options=schema.http_options.model_dump(),
+            proxy_location=schema.proxy_location,
+            controller_options=schema.controller_options,
+        )
+    except (RayError, TimeoutError) as error:
+        raise LaunchError(f"Serve did not start: {error}") from None
+    client.deploy_apps(schema, _blocking=False)
+
+
+def wait_until_ready(url: str, stop: threading.Event) -> bool:
+    """Whether the service became ready before a signal came."""
+    give_up_at = time.monotonic() + START_SECONDS
+    asked_at = 0.0
+    while not stop.wait(0.05):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):  # noqa: S310 (our own URL)
+            return True
+        if time.monotonic() > give_up_at:
+            raise LaunchError(f"not ready after {START_SECONDS:.0f} s")
+        if time.monotonic() - asked_at > 1:
+            asked_at = time.monotonic()
+            for name, application in serve.status().applications.items():
+                if application.status == ApplicationStatus.DEPLOY_FAILED:
+                    raise LaunchError(f"application {name} failed: {application.message}")
+    return False
+
+
+def drain(grace_seconds: float, stop: threading.Event) -> None:
+    """Stop admission and wait for the jobs in flight; a second signal ends the waiting."""
+    time.sleep(0.5)  # some senders signal the process and its group: that is one wish, not two
+    stop.clear()
+    give_up_at = time.monotonic() + grace_seconds
+    said = -1
+    unfinished = 0
+    while time.monotonic() < give_up_at and not stop.is_set():
+        try:
+            ingress = serve.get_deployment_handle("FibonacciIngress", "fibonacci")
+            unfinished = sum(ingress.broadcast("drain").results(timeout_s=5))
+        except DeploymentUnavailableError:
+            return  # no ingress is there: nothing to wait for
+        except (RayError, RayServeException, TimeoutError):
+            continue  # busy, or being replaced: ask again
+        if not unfinished:
+            return
+        if unfinished != said:
+            say(f"waiting for {unfinished} jobs (signal again to drop them)")
+            said = unfinished
+        stop.wait(0.1)
+    say(f"dropping {unfinished} unfinished jobs")
+
+
+def shut_down(*, verbose: bool) -> None:
+    """End Serve, then leave the cluster; ``start_ray``'s ends with that."""
+    # Ray complains on stdout that the controller, which it was told to stop, has stopped.
+    with contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO()):
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
