@@ -18,7 +18,7 @@ from app.job import Batch, BatchResult
 from app.keys import ApiKeys
 from app.settings import Settings
 from app.status import PoolStatus, QueueStatus
-from deployments import guard, reaper
+from deployments import companions
 from deployments.workers import Workers
 
 POOL_AGE_SECONDS = 0.5
@@ -33,14 +33,14 @@ class FibonacciIngress:
     async def __init__(  # type: ignore[misc]
         self, settings: Settings, workers: DeploymentHandle[Any], keys: ApiKeys | None
     ) -> None:
-        guard.start()
+        companions.start_guard()
         self._settings = settings
         self._keys = keys
         context = serve.get_replica_context()
         # As many as there were to be when this one started: Serve does not tell it when that alone changes.
         self._dispatcher = Dispatcher(self._run_batch, settings, num_ingresses=context.world_size or 1)
         self._workers = Workers(workers, self._dispatcher.set_workers)
-        self._reaper = reaper.watch(os.getppid())
+        self._reaper = companions.start_reaper(os.getppid())
         self._ingresses = serve.get_deployment_handle(context.deployment, context.app_name)
         self._pool: asyncio.Task[PoolStatus] | None = None
         self._pool_asked_at = 0.0

@@ -1,15 +1,14 @@
 """Ends what outlives its Ray node when the node is killed instead of shut down.
 
 After ``kill -9`` of ``serve run``, or SIGTERM to it, HAProxy lives on, holds the port and answers 500; and Ray's agents
-stay for a minute, trying to report to a head that is gone. Run as a script, this module waits on a pipe that its
-parent never writes to, so it wakes when the parent is gone, however it went. If the raylet is gone too, it
-kills what that raylet left behind.
+stay for a minute, trying to report to a head that is gone. Run as a script by ``companions``, this module waits on a
+pipe that its parent never writes to, so it wakes when the parent is gone, however it went. If the raylet is gone too,
+it kills what that raylet left behind.
 """
 
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,20 +19,8 @@ GRACE_SECONDS = 3.0
 """How long the others may take to end by themselves."""
 
 
-def watch(raylet_pid: int) -> "subprocess.Popen[bytes]":
-    """Start the watching process; it takes the caller for dead as soon as nobody holds what this returns."""
-    starter = subprocess.Popen(  # noqa: S603 (this file, by this interpreter)
-        [sys.executable, "-I", "-S", __file__, str(raylet_pid)],
-        stdin=subprocess.PIPE,  # closed by the kernel when this process ends
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    starter.wait()
-    return starter
-
-
-def _main(raylet_pid: int) -> None:
+def main(raylet_pid: int) -> None:
+    """Leave a watcher behind, which waits for the parent's end and then ends what that raylet left."""
     if os.fork():
         return  # the watcher is nobody's child: an exiting Ray worker kills its children
     children = {pid: start for pid in _pids() if (start := _child_start(pid, raylet_pid))}
@@ -74,4 +61,4 @@ def _stat(pid: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    _main(int(sys.argv[1]))
+    main(int(sys.argv[1]))

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 
-BUSY = "from deployments import guard; guard.STILL_SECONDS = 1.5; guard.start(); import time; time.sleep(60)"
+GUARDED = "from deployments import companions; companions.STILL_SECONDS = 1.5; companions.start_guard(); "
 
 
 def test_a_process_that_stands_still_is_killed_and_one_that_sleeps_is_not() -> None:
-    asleep, still = (subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(2))
+    asleep, still = (
+        subprocess.Popen([sys.executable, "-c", GUARDED + "import time; time.sleep(60)"]) for _ in range(2)
+    )
     try:
         time.sleep(1.0)
         os.kill(still.pid, signal.SIGSTOP)
@@ -23,7 +25,7 @@ def test_a_process_that_stands_still_is_killed_and_one_that_sleeps_is_not() -> N
 
 
 def test_the_guard_ends_with_its_process() -> None:
-    script = "from deployments import guard; guard.start(); import psutil; print(psutil.Process().children()[0].pid)"
+    script = GUARDED + "import psutil; print(psutil.Process().children()[0].pid)"
     guarded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     pid = int(guarded.stdout)
     give_up_at = time.monotonic() + 10
