@@ -63,6 +63,10 @@ class _Load:
 
         await asyncio.gather(*(call() for _ in range(callers)))
 
+    async def at_once(self, count: int) -> None:
+        """So many jobs together, each once."""
+        await asyncio.gather(*(self.post_next(0.0) for _ in range(count)))
+
 
 @contextmanager
 def open_loop(url: str, rate: float, seconds: float = math.inf) -> Iterator[Record]:
@@ -85,4 +89,11 @@ def closed_loop(url: str, callers: int, seconds: float) -> Record:
     """So many callers for so long, each with one job at a time."""
     load = _Load(url, mixed_jobs())
     asyncio.run(load.by_callers(callers, seconds))
+    return load.record
+
+
+def all_at_once(url: str, job: JobSpec, count: int) -> Record:
+    """The same job so many times, all posted together."""
+    load = _Load(url, itertools.repeat(job))
+    asyncio.run(load.at_once(count))
     return load.record

@@ -1,14 +1,12 @@
 """Signals to the launcher with jobs in flight: each stops the service that it is given."""
 
-import asyncio
 import signal
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from chaos.caller import UnansweredError, post
 from chaos.jobs import JobSpec
+from chaos.load import all_at_once
 from chaos.outcome import Check, Outcome, outcome_of
-from chaos.record import OK, Record, Request
 from chaos.stage import Stage
 from tests.serve.processes import alive, descendants
 
@@ -30,32 +28,15 @@ def sigint(stage: Stage) -> Outcome:
 
 def _stopped(stage: Stage, number: signal.Signals) -> Outcome:
     everything = descendants(stage.pid)
-    record = Record([Request(n, JOB, 0.0) for n in range(JOBS)])
-    callers = threading.Thread(target=lambda: asyncio.run(_post_all(stage.url, record)))
-    callers.start()
-    stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == JOBS), 10)
-    begun = time.monotonic()
-    code = stage.service.stop(number, GRACE_AND_EXIT_SECONDS)
-    stopped_after = time.monotonic() - begun
-    callers.join()
+    with ThreadPoolExecutor(1) as callers:
+        posted = callers.submit(all_at_once, stage.url, JOB, JOBS)
+        stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == JOBS), 10)
+        begun = time.monotonic()
+        code = stage.service.stop(number, GRACE_AND_EXIT_SECONDS)
+        stopped_after = time.monotonic() - begun
     return outcome_of(
-        record,
+        posted.result(),
         Check("exit code", code, 0, "="),
         Check("stopped after, s", stopped_after, GRACE_AND_EXIT_SECONDS),
         Check("processes left", len(alive(everything)), 0),
     )
-
-
-async def _post_all(url: str, record: Record) -> None:
-    begun = time.perf_counter()
-
-    async def post_one(request: Request) -> None:
-        try:
-            answer = await post(url, request.job.body)
-        except UnansweredError as error:
-            request.failed(str(error))
-        else:
-            request.answered(answer.status, answer.headers, answer.json() if answer.status == OK else None)
-        request.ended = time.perf_counter() - begun
-
-    await asyncio.gather(*(post_one(request) for request in record.requests))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -59,58 +60,54 @@ def bare_config(tmp_path: Path) -> Path:
     return path
 
 
-def serve_run(config: Path) -> "subprocess.Popen[bytes]":
-    environment = os.environ | {"RAY_ADDRESS": "local", "RAY_AUTH_MODE": "token"}
-    command = [str(Path(sys.executable).with_name("serve")), "run", str(config)]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-def url_of(config: Path) -> str:
+@contextlib.contextmanager
+def serve_run(config: Path) -> Iterator[Service]:
+    """A bare `serve run` that is ready."""
     http = yaml.safe_load(config.read_text())["http_options"]
-    return f"http://{http['host']}:{http['port']}"
-
-
-def answers(url: str) -> bool:
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("serve")), "run", str(config)],
+        cwd=ROOT, env=os.environ | {"RAY_ADDRESS": "local", "RAY_AUTH_MODE": "token"}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    service = Service(f"http://{http['host']}:{http['port']}", process)
     try:
-        return httpx.get(f"{url}/readyz").status_code == 200
+        wait_until(lambda: is_ready(service), 90, "ready")
+        yield service
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_ready(service: Service) -> bool:
+    try:
+        return httpx.get(f"{service.url}/readyz").status_code == 200
     except httpx.HTTPError:
         return False
 
 
 @pytest.mark.timeout(180)
 def test_a_bare_serve_run_is_the_service_and_ends_on_ctrl_c(bare_config: Path) -> None:
-    process = serve_run(bare_config)
-    url = url_of(bare_config)
-    try:
-        wait_until(lambda: answers(url), 90, "ready")
-        answer = httpx.post(f"{url}/fibonacci", json={"sequence_size": 10, "num_sequences": 1})
+    with serve_run(bare_config) as service:
+        answer = httpx.post(f"{service.url}/fibonacci", json={"sequence_size": 10, "num_sequences": 1})
         assert answer.raise_for_status().json()["sizes"] == [10]
-        check_listening(process.pid, "serve run")
-        (dashboard,) = [process for process in listeners(process.pid) if process.kind == "dashboard"]
+        pid = service.process.pid
+        check_listening(pid, "serve run")
+        (dashboard,) = [process for process in listeners(pid) if process.kind == "dashboard"]
         statuses = [httpx.get(f"http://127.0.0.1:{port}/api/jobs/").status_code for port in dashboard.ports]
         assert 401 in statuses  # Ray's token is wanted
-        everything = descendants(process.pid)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
-        assert process.wait(bounds.SHUTDOWN) == 0
+        everything = descendants(pid)
+        os.killpg(pid, signal.SIGINT)  # as a terminal does: to every process of the group
+        assert service.process.wait(bounds.SHUTDOWN) == 0
         wait_until(lambda: not alive(everything), 5, "no process is left")
-    finally:
-        process.kill()
 
 
 @pytest.mark.timeout(180)
 def test_kill_9_of_serve_run_leaves_nothing_running(bare_config: Path) -> None:
-    process = serve_run(bare_config)
-    url = url_of(bare_config)
-    try:
-        wait_until(lambda: answers(url), 90, "ready")
-        wait_until(lambda: bool(descendants(process.pid, "haproxy")), 10, "HAProxy is there, and not being replaced")
-        everything = descendants(process.pid)
-    finally:
-        process.kill()
-        process.wait()
+    with serve_run(bare_config) as service:
+        pid = service.process.pid
+        wait_until(lambda: bool(descendants(pid, "haproxy")), 10, "HAProxy is there, and not being replaced")
+        everything = descendants(pid)
+        service.stop(signal.SIGKILL)
     with contextlib.suppress(AssertionError):
         wait_until(lambda: not alive(everything), bounds.NOTHING_LEFT, "no process is left")
     assert not alive(everything)
