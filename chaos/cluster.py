@@ -28,21 +28,22 @@ def main() -> None:
         config = prepare(yaml.safe_load(Path(sys.argv[1]).read_text()), None, 0, Path(folder))
         config["proxy_location"] = "HeadOnly"  # all nodes are on this machine: one proxy can have the port
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        nodes = [cluster.add_node(num_cpus=1)]
         ray.init(address=cluster.address, namespace="serve", log_to_driver=False)
         for number in (JOIN, LEAVE, STOP, signal.SIGTERM):
             signal.signal(number, lambda number, _frame: wishes.put(number))
         try:
             lifecycle.deploy(config, verbose=False)
-            _obey(wishes, cluster, nodes, f"http://127.0.0.1:{config['http_options']['port']}")
+            _obey(wishes, cluster, f"http://127.0.0.1:{config['http_options']['port']}")
         finally:
             lifecycle.shut_down(verbose=True)
             cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
-def _obey(wishes: "queue.SimpleQueue[int]", cluster: Cluster, nodes: list[Any], url: str) -> None:
-    if lifecycle.wait_until_ready(f"{url}/readyz", threading.Event()):
-        say(f"ready on {url}")
+def _obey(wishes: "queue.SimpleQueue[int]", cluster: Cluster, url: str) -> None:
+    if not lifecycle.wait_until_ready(f"{url}/readyz", threading.Event()):
+        return
+    nodes: list[Any] = [cluster.add_node(num_cpus=1)]  # now that the ingress has its place on the first, which stays
+    say(f"ready on {url}")
     while (wish := wishes.get()) in (JOIN, LEAVE):
         if wish == JOIN:
             nodes.append(cluster.add_node(num_cpus=1))

@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     _set_environment()
     _raise_open_files()
     stop = threading.Event()
+    _stop_on_signals(stop)
     try:
         with tempfile.TemporaryDirectory(prefix="fibonacci-") as folder:
             config = _read(options.config)
@@ -100,7 +101,6 @@ def _run(config: dict[str, Any], options: argparse.Namespace, stop: threading.Ev
     url = f"http://{name}:{http['port']}"
     say(f"starting on {url}")
     started_at = time.monotonic()
-    _stop_on_signals(stop)
     from deployments import lifecycle  # noqa: PLC0415 (it imports Ray, which reads the environment then)
 
     logs = lifecycle.start_ray(options.cpus, verbose=options.verbose)

@@ -85,8 +85,8 @@ def drain(grace_seconds: float, stop: threading.Event) -> None:
         try:
             ingress = serve.get_deployment_handle("FibonacciIngress", "fibonacci")
             unfinished = sum(ingress.broadcast("drain").results(timeout_s=5))
-        except DeploymentUnavailableError:
-            return  # no ingress is there: nothing to wait for
+        except (KeyError, DeploymentUnavailableError):
+            return  # no ingress is there, or not yet: nothing to wait for
         except (RayError, RayServeException, TimeoutError):
             continue  # busy, or being replaced: ask again
         if not unfinished:

@@ -42,6 +42,17 @@ def test_jobs_in_flight_are_answered_before_the_launcher_ends() -> None:
     assert not alive(everything)
 
 
+def test_a_signal_before_the_service_is_ready_ends_the_launcher_cleanly() -> None:
+    command = [sys.executable, "-m", "deployments.launch", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with process as launcher:
+        assert launcher.stdout is not None
+        assert "starting on" in launcher.stdout.readline()
+        launcher.send_signal(signal.SIGINT)
+        output = launcher.stdout.read()
+    assert (launcher.returncode, output) == (0, "stopped\n")
+
+
 def test_a_busy_port_gives_one_clear_line(service: Service) -> None:
     url = httpx.URL(service.url)
     command = [sys.executable, "-m", "deployments.launch", "--port", str(url.port)]
