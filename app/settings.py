@@ -50,7 +50,7 @@ class Settings(BaseModel):
         0.200, gt=0, le=60, description="Most predicted compute seconds a batch is cut to."
     )
     dispatch_cpu_seconds: float = Field(
-        0.0008,
+        0.0005,
         ge=0,
         le=1,
         description="CPU seconds of an ingress's event loop to dispatch a batch; large pools' batches grow with it.",
