@@ -76,7 +76,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 10, 100, 1_000, 10_000], help="pool sizes")
     parser.add_argument("--ingresses", type=int, nargs="+", default=[1, 2, 4, 8], help="replicas of the ingress")
     parser.add_argument("--waiting-jobs", type=int, nargs="*", default=[100, 10_000], help="jobs waiting (goal 8)")
-    parser.add_argument("--no-variations", action="store_true", help=f"leave out {', '.join(VARIATIONS)}".replace("%", "%%"))
+    parser.add_argument(
+        "--no-variations", action="store_true", help=f"leave out {', '.join(VARIATIONS)}".replace("%", "%%")
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"folder for what is written; {RESULTS}")
     defaults = Parameters()
     for name in _varied():
