@@ -266,7 +266,8 @@ class Dispatcher:
                 piece.attempts -= 1
                 piece.shunned_worker_id = flight.worker.worker_id
                 self._retries.append(piece)
-        self._pump()
+        if self._retries:
+            self._pump()
 
     def _suspend(self, worker: Worker) -> None:
         self._pool.suspend(worker)

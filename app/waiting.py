@@ -23,28 +23,31 @@ class WaitingJobs:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def add(self, job: Progress) -> None:
+    def add(self, progress: Progress) -> None:
         """Queue a job."""
-        self._jobs[job.number] = job
-        self._queue.add(job.job.caller, job.number)
+        self._jobs[progress.number] = progress
+        self._queue.add(progress.job.caller, progress.number)
 
-    def remove(self, job: Progress) -> None:
+    def remove(self, progress: Progress) -> None:
         """Take a job out, if it is still there."""
-        if self._jobs.pop(job.number, None) is not None:
-            self._queue.remove(job.job.caller, job.number)
+        self._jobs.pop(progress.number, None)
+        self._queue.remove(progress.job.caller, progress.number)
 
     def peek(self) -> Progress | None:
         """The job that is furthest behind; None if nothing waits."""
         number = self._queue.peek()
         return None if number is None else self._jobs[number]
 
-    def cut_batch(self, job: Progress, num_workers: int) -> list[Piece]:
-        """The next stretch of ``job``, the one that ``peek`` named; small jobs that wait behind it ride along."""
-        pieces = [self._cut(job, self._target_seconds(job.line, num_workers))]
+    def cut_batch(self, progress: Progress, num_workers: int) -> list[Piece]:
+        """The next stretch of ``progress``, the one that ``peek`` named; small jobs that wait behind it ride along.
+
+        ``num_workers``: at least 1.
+        """
+        pieces = [self._cut(progress, self._target_seconds(progress.line, num_workers))]
         seconds = pieces[0].seconds
         while seconds < SHORT_SECONDS and (rider := self.peek()) is not None:
             rest = rider.line.remaining_seconds
-            if rider is job or seconds + rest > SHORT_SECONDS:
+            if rider is progress or seconds + rest > SHORT_SECONDS:
                 break
             pieces.append(self._cut(rider, rest))
             seconds += pieces[-1].seconds
@@ -58,12 +61,12 @@ class WaitingJobs:
         ceiling = max(settings.batch_ceiling_seconds, 2 * round_seconds, floor)
         return min(max(line.remaining_seconds / (GUIDED_FACTOR * num_workers), floor), ceiling)
 
-    def _cut(self, job: Progress, seconds: float) -> Piece:
-        sequence = job.line.sequence
-        segments = job.line.cut(seconds)
+    def _cut(self, progress: Progress, seconds: float) -> Piece:
+        sequence = progress.line.sequence
+        segments = progress.line.cut(seconds)
         predicted = self._cost.seconds(work_of_segments(segments))
-        self._queue.serve(job.job.caller, job.number, predicted)
-        if job.line.exhausted:
-            self.remove(job)
-        job.out_seconds += predicted
-        return Piece(job, segments, sequence, predicted)
+        self._queue.serve(progress.job.caller, progress.number, predicted)
+        if progress.line.exhausted:
+            self.remove(progress)
+        progress.out_seconds += predicted
+        return Piece(progress, segments, sequence, predicted)

@@ -12,12 +12,10 @@ WATCH_SECONDS = 0.25
 class Watch:
     """Names late batches, each once."""
 
-    def __init__(
-        self, flights: Flights, clock: Callable[[], float], send_again: Callable[[list[Flight]], None]
-    ) -> None:
+    def __init__(self, flights: Flights, clock: Callable[[], float], look_at: Callable[[list[Flight]], None]) -> None:
         self._flights = flights
         self._clock = clock
-        self._send_again = send_again
+        self._look_at = look_at
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = 0.0
 
@@ -38,5 +36,4 @@ class Watch:
         if (stood_still_seconds := now - self._due_at) > WATCH_SECONDS:
             self._flights.postpone(stood_still_seconds)
         self._wait()
-        if late := self._flights.newly_late(now):
-            self._send_again(late)
+        self._look_at(self._flights.newly_late(now))

@@ -68,9 +68,12 @@ def measure(visit: Visit) -> Iterator[dict[str, float]]:
             if visit.memory and not number:
                 yield {"a_megabytes": memory.growth(before)}
         for _ in range(visit.repeats):
-            yield {f"{letter}_seconds": time_job(run, *JOBS[letter]) for letter in visit.letters}
+            yield {
+                f"{letter}_seconds": steady(partial(time_job, run, *JOBS[letter]), *JOBS[letter])
+                for letter in visit.letters
+            }
         for size in visit.one_sequence_sizes:
-            yield {f"s_seconds_{size}": steady(partial(time_job, run, size, 1), size)}
+            yield {f"s_seconds_{size}": steady(partial(time_job, run, size, 1), size, 1)}
 
 
 def time_job(run: Run, sequence_size: int, num_sequences: int) -> float:

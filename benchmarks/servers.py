@@ -113,7 +113,7 @@ def _rounds(
     for name, path in server.paths.items():
         if "s" in letters:
             for size in effort.one_sequence_sizes(number):
-                yield name, {f"s_speedup_{size}": steady(partial(_speedup, client, path, size), size)}
+                yield name, {f"s_speedup_{size}": steady(partial(_speedup, client, path, size), size, 1)}
         if "g" in letters:
             figures = load.while_pool_is_held(_url(client, path), effort)
             yield name, {f"g_{figure}": value for figure, value in figures.items()}
@@ -121,7 +121,8 @@ def _rounds(
 
 def _measure(client: httpx.Client, path: str, letters: str, effort: Effort) -> dict[str, float]:
     url = _url(client, path)
-    values = {f"{letter}_seconds": time_job(_run(client, path), *JOBS[letter]) for letter in letters if letter in JOBS}
+    jobs = {letter: partial(time_job, _run(client, path), *JOBS[letter]) for letter in letters if letter in JOBS}
+    values = {f"{letter}_seconds": steady(job, *JOBS[letter]) for letter, job in jobs.items()}
     closed = load.closed_loop(url, CONNECTIONS, effort.closed_seconds)
     opened = load.open_loop(url, closed["requests_per_second"] / 2, effort.open_seconds)
     values |= {f"d_{name}": value for name, value in closed.items()}

@@ -40,8 +40,7 @@ def main() -> None:
 
 
 def _obey(wishes: "queue.SimpleQueue[int]", cluster: Cluster, url: str) -> None:
-    if not lifecycle.wait_until_ready(f"{url}/readyz", threading.Event()):
-        return
+    lifecycle.wait_until_ready(f"{url}/readyz", threading.Event())
     nodes: list[Any] = [cluster.add_node(num_cpus=1)]  # now that the ingress has its place on the first, which stays
     say(f"ready on {url}")
     while (wish := wishes.get()) in (JOIN, LEAVE):

@@ -21,6 +21,11 @@ class Check:
     """Whether it is worth telling only if it is not met."""
 
     @property
+    def is_late(self) -> bool:
+        """Whether what was promised within a time did come, but later."""
+        return not self.met and self.what.endswith(", s") and self.sign == "<=" and math.isfinite(self.seen)
+
+    @property
     def met(self) -> bool:
         if self.bound is None:
             return True
@@ -48,6 +53,11 @@ class Outcome:
     def broken(self) -> list[Check]:
         """The promises that did not hold."""
         return [check for check in self.checks if not check.met]
+
+    @property
+    def only_late(self) -> bool:
+        """Whether nothing else is broken than promises of time."""
+        return bool(self.broken) and all(check.is_late for check in self.broken)
 
     @property
     def told(self) -> list[str]:

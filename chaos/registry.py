@@ -31,7 +31,8 @@ class Row:
 def twins(*changes: Change) -> Iterator[Stage]:
     """Two ingress replicas."""
     with staged(two_ingresses, *changes) as stage:
-        stage.until(lambda: stage.pool()["ingress_replicas"] == 2, 30)
+        # A connection each: both answer, and both know of each other.
+        stage.until(lambda: all(stage.pool()["ingress_replicas"] == 2 for _ in range(8)), 30)
         yield stage
 
 

@@ -13,25 +13,26 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 BEAT_SECONDS = 1.0
 STILL_SECONDS = 15.0
-"""Serve takes up to 20 s to give it up; the process is dead by then and its replacement finds the CPU free."""
+"""A process without a beat for so long is killed. Serve takes up to 20 s to give it up, so its replacement finds the
+CPU free."""
 
 
 def start_guard() -> None:
     """Watch over the calling process until it ends: see ``guard``."""
-    guard = _start("guard.py", STILL_SECONDS)
+    guard = _start("guard.py", str(STILL_SECONDS))
     threading.Thread(target=_beat, args=(guard,), name="guard", daemon=True).start()
 
 
 def start_reaper(raylet_pid: int) -> "subprocess.Popen[bytes]":
     """Start the watching process: see ``reaper``. It takes the caller for dead when nobody holds what this returns."""
-    starter = _start("reaper.py", raylet_pid)
+    starter = _start("reaper.py", str(raylet_pid))
     starter.wait()
     return starter
 
 
-def _start(script: str, argument: float) -> "subprocess.Popen[bytes]":
+def _start(script: str, argument: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(  # noqa: S603 (a file of ours, by this interpreter)
-        [sys.executable, "-I", "-S", str(FOLDER / script), str(argument)],
+        [sys.executable, "-I", "-S", str(FOLDER / script), argument],
         stdin=subprocess.PIPE,  # closed by the kernel when this process ends
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""What the launcher tells the person who started it."""
+"""What a command tells the person who started it."""
 
 import sys
 

@@ -106,6 +106,8 @@ def _run(config: dict[str, Any], options: argparse.Namespace, stop: threading.Ev
     logs = lifecycle.start_ray(options.cpus, verbose=options.verbose)
     _stop_on_signals(stop)  # Ray has installed handlers of its own
     try:
+        if stop.is_set():
+            return
         lifecycle.deploy(config, verbose=options.verbose)
         if lifecycle.wait_until_ready(f"{url}/readyz", stop):
             say(f"logs: {logs}")

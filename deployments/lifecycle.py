@@ -78,22 +78,26 @@ def drain(grace_seconds: float, stop: threading.Event) -> None:
     """Stop admission and wait for the jobs in flight; a second signal ends the waiting."""
     time.sleep(0.5)  # some senders signal the process and its group: that is one wish, not two
     stop.clear()
+    try:
+        ingress = serve.get_deployment_handle("FibonacciIngress", "fibonacci")
+    except KeyError:
+        return  # it is not deployed yet
     give_up_at = time.monotonic() + grace_seconds
     said = -1
     unfinished = 0
     while time.monotonic() < give_up_at and not stop.is_set():
         try:
-            ingress = serve.get_deployment_handle("FibonacciIngress", "fibonacci")
             unfinished = sum(ingress.broadcast("drain").results(timeout_s=5))
-        except (KeyError, DeploymentUnavailableError):
-            return  # no ingress is there, or not yet: nothing to wait for
+        except DeploymentUnavailableError:
+            return  # no ingress is there: nothing to wait for
         except (RayError, RayServeException, TimeoutError):
-            continue  # busy, or being replaced: ask again
-        if not unfinished:
-            return
-        if unfinished != said:
-            say(f"waiting for {unfinished} jobs (signal again to drop them)")
-            said = unfinished
+            pass  # busy, or being replaced: ask again
+        else:
+            if not unfinished:
+                return
+            if unfinished != said:
+                say(f"waiting for {unfinished} jobs (signal again to drop them)")
+                said = unfinished
         stop.wait(0.1)
     say(f"dropping {unfinished} unfinished jobs")
 

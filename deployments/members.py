@@ -1,6 +1,7 @@
 """Which workers are alive, from Serve's router to whoever wants to know.
 
-A module of its own: Serve pickles the router's module by value, so a list kept there would not be shared.
+A module of its own: Serve pickles the router's module by value, so a list kept there would not be shared,
+and what it imports by name is as it was where the application was built.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ class Member(Protocol):
     """A live worker."""
 
     async def call(self, method: str, *arguments: Any) -> Any:
-        """What the method returns there."""
+        """What the method returns there; raises what ``WorkerReplica.call`` does."""
 
 
 _listeners: list[Callable[[Mapping[str, Member]], None]] = []

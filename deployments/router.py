@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from ray.exceptions import ActorDiedError
+from ray.serve._private import constants
 from ray.serve._private.common import ReplicaID, RequestMetadata, RunningReplicaInfo
-from ray.serve._private.constants import RAY_SERVE_USE_GRPC_BY_DEFAULT
 from ray.serve._private.request_router.common import PendingRequest
 from ray.serve._private.request_router.replica_wrapper import RunningReplica
 from ray.serve._private.utils import generate_request_id
@@ -22,7 +22,7 @@ from deployments import members
 class WorkerReplica(RunningReplica):
     """A worker as the dispatcher calls it."""
 
-    def __init__(self, replica_info: RunningReplicaInfo, on_died: Callable[[ReplicaID], None]) -> None:
+    def __init__(self, replica_info: RunningReplicaInfo, on_died: Callable[[ReplicaID], object]) -> None:
         super().__init__(replica_info)
         self._on_died = on_died
 
@@ -30,15 +30,17 @@ class WorkerReplica(RunningReplica):
         """What the method returns. Cancelling the call stops it on the worker.
 
         Straight to the replica, with none of what a handle does around it: no queue, no question whether there is
-        room, no count of what is out. It takes any number of calls; the dispatcher bounds them.
-        Raises what a handle's response does.
+        room, no count of what is out, from which Serve's own autoscaling would learn of the load. The replica takes
+        any number of calls; the dispatcher bounds them.
+        Raises a ``RayError`` or, over gRPC, an ``AioRpcError`` if the worker is lost; ``RayTaskError`` if the method
+        raised.
         """
         request_id = generate_request_id()
         metadata = RequestMetadata(
             request_id=request_id,
             internal_request_id=request_id,
             call_method=method,
-            _by_reference=not RAY_SERVE_USE_GRPC_BY_DEFAULT,
+            _by_reference=not constants.RAY_SERVE_USE_GRPC_BY_DEFAULT,
             _on_separate_loop=False,
         )
         request = PendingRequest(args=list(arguments), kwargs={}, metadata=metadata)
@@ -59,7 +61,9 @@ class WorkerRouter(RequestRouter):
 
     def create_replica_wrapper(self, replica_info: RunningReplicaInfo) -> RunningReplica:
         """Called by Serve with a replica that is new to it."""
-        return WorkerReplica(replica_info, self.on_replica_actor_died)
+        return WorkerReplica(
+            replica_info, lambda died: self._event_loop.call_soon_threadsafe(self.on_replica_actor_died, died)
+        )
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:
         """Called by Serve with all running replicas."""

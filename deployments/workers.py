@@ -5,14 +5,17 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from grpc.aio import AioRpcError  # type: ignore[import-untyped]
 from ray.exceptions import RayError, RayTaskError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from app.errors import WorkerLostError
 from app.job import Batch, BatchResult
 from app.status import WorkerStatus
 from deployments import members
+
+LOST = (RayError, AioRpcError)
+"""What a call of a worker raises that died, stops or cannot be reached."""
 
 
 class Workers:
@@ -24,7 +27,7 @@ class Workers:
         self._loop = asyncio.get_running_loop()
         self._workers: Mapping[str, members.Member] = {}
         members.on_change(self._hear)
-        self._handle = handle.options(method_name="run")  # starts following the replicas
+        self._handle = handle.options()  # starts following the replicas
 
     @property
     def ids(self) -> list[str]:
@@ -48,8 +51,8 @@ class Workers:
             result: BatchResult = await worker.call("run", batch)
         except RayTaskError:  # the worker lives: its code raised
             raise
-        except (RayError, RayServeException) as error:
-            raise WorkerLostError(worker_id, was_running=isinstance(error, RayError)) from error
+        except LOST as error:
+            raise WorkerLostError(worker_id) from error
         return result
 
     async def status(self, worker_id: str, timeout_seconds: float) -> WorkerStatus:
@@ -60,7 +63,7 @@ class Workers:
         try:
             async with asyncio.timeout(timeout_seconds):
                 status: WorkerStatus = await worker.call("status")
-        except (TimeoutError, RayError, RayServeException):
+        except (TimeoutError, *LOST):
             return silent
         except asyncio.CancelledError:
             task = asyncio.current_task()

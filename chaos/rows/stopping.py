@@ -30,12 +30,13 @@ def _stopped(stage: Stage, number: signal.Signals) -> Outcome:
     everything = descendants(stage.pid)
     with ThreadPoolExecutor(1) as callers:
         posted = callers.submit(all_at_once, stage.url, JOB, JOBS)
-        stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == JOBS), 10)
+        in_flight = stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == JOBS), 10)
         begun = time.monotonic()
         code = stage.service.stop(number, GRACE_AND_EXIT_SECONDS)
         stopped_after = time.monotonic() - begun
     return outcome_of(
         posted.result(),
+        Check("all in flight after, s", in_flight, 10, quiet=True),
         Check("exit code", code, 0, "="),
         Check("stopped after, s", stopped_after, GRACE_AND_EXIT_SECONDS),
         Check("processes left", len(alive(everything)), 0),

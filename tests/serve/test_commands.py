@@ -44,13 +44,17 @@ def test_jobs_in_flight_are_answered_before_the_launcher_ends() -> None:
 
 def test_a_signal_before_the_service_is_ready_ends_the_launcher_cleanly() -> None:
     command = [sys.executable, "-m", "deployments.launch", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    with process as launcher:
-        assert launcher.stdout is not None
-        assert "starting on" in launcher.stdout.readline()
+    launcher = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        wait_until(lambda: bool(descendants(launcher.pid, "ray::ServeController")), 60, "Serve starts")
         launcher.send_signal(signal.SIGINT)
-        output = launcher.stdout.read()
-    assert (launcher.returncode, output) == (0, "stopped\n")
+        output, _ = launcher.communicate(timeout=60)
+    finally:
+        launcher.kill()
+        launcher.communicate()
+    first, *others = output.splitlines()
+    assert "starting on" in first
+    assert (launcher.returncode, others) == (0, ["stopped"])
 
 
 def test_a_busy_port_gives_one_clear_line(service: Service) -> None:

@@ -10,7 +10,7 @@ from chaos.registry import two_nodes
 from chaos.stage import Stage
 from tests.serve.processes import wait_until
 
-JOB = {"sequence_size": 100_000, "num_sequences": 150}
+JOB = {"sequence_size": 100_000, "num_sequences": 300}
 PATIENCE_SECONDS = 40
 
 
@@ -28,6 +28,7 @@ def test_the_pool_grows_and_shrinks_with_the_nodes_and_no_job_is_lost() -> None:
         stage.service.process.send_signal(LEAVE)
         batches = job.result().raise_for_status().json()["batches"]
         assert len({batch["node_id"] for batch in batches}) == 2
-        wait_until(lambda: stage.live_workers() == 1, PATIENCE_SECONDS, "the pool has shrunk")
+        assert any(batch["attempts"] > 1 for batch in batches), "a batch was lost with the node"
+        wait_until(lambda: len(stage.pool()["workers"]) == 1, PATIENCE_SECONDS, "the pool has shrunk")
         stage.service.process.send_signal(JOIN)
         wait_until(lambda: stage.live_workers() == 2, PATIENCE_SECONDS, "the pool has grown")

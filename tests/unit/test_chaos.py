@@ -2,13 +2,17 @@
 
 import itertools
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from app.fibonacci import TermGenerator
 from chaos.jobs import GREATEST_SIZE, LEAST_SIZE, JobSpec, digest, mixed_jobs, true_digest, true_last_term
-from chaos.outcome import Check, outcome_of
+from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record, Request
+from chaos.registry import Row
+from chaos.run import run_row
+from chaos.stage import staged
 from chaos.table import table
 
 
@@ -105,6 +109,35 @@ def test_what_never_came_breaks_its_bound() -> None:
     check = Check("back after, s", float("inf"), 30)
     assert not check.met
     assert str(check) == "back after, s never (<= 30)"
+
+
+FAST, LATE, NEVER, WRONG = (
+    Check("back after, s", 1, 30),
+    Check("back after, s", 31, 30),
+    Check("back after, s", float("inf"), 30),
+    Check("wrong", 1, 0),
+)
+
+
+@pytest.mark.parametrize(
+    ("goes", "kept", "told"),
+    [
+        ([[FAST]], True, []),
+        ([[LATE], [FAST]], True, ["a second go; the first: back after, s 31 (<= 30)"]),
+        ([[LATE], [LATE]], False, ["a second go; the first: back after, s 31 (<= 30)"]),
+        ([[NEVER]], False, []),
+        ([[LATE, WRONG]], False, []),
+    ],
+)
+def test_only_a_row_that_was_late_and_nothing_worse_has_a_second_go(
+    goes: list[list[Check]], kept: bool, told: list[str]
+) -> None:
+    stage = mock.Mock(until=lambda *_: 0.0)
+    stage.service.process.poll.return_value = None
+    outcomes = iter([Outcome(checks=checks) for checks in goes])
+    outcome = run_row(Row("late", "a fault", staged, lambda _: next(outcomes)), stage)
+    assert (not outcome.broken, outcome.notes) == (kept, told)
+    assert next(outcomes, None) is None
 
 
 def test_the_gap_is_between_successes() -> None:

@@ -6,22 +6,30 @@ import subprocess
 import sys
 import time
 
-GUARDED = "from deployments import companions; companions.STILL_SECONDS = 1.5; companions.start_guard(); "
+GUARDED = """
+from deployments import companions
+companions.BEAT_SECONDS, companions.STILL_SECONDS = 0.1, 1.5
+companions.start_guard()
+"""
+SLEEP = "import time; print('guarded', flush=True); time.sleep(60)"
 
 
 def test_a_process_that_stands_still_is_killed_and_one_that_sleeps_is_not() -> None:
     asleep, still = (
-        subprocess.Popen([sys.executable, "-c", GUARDED + "import time; time.sleep(60)"]) for _ in range(2)
+        subprocess.Popen([sys.executable, "-c", GUARDED + SLEEP], stdout=subprocess.PIPE) for _ in range(2)
     )
     try:
-        time.sleep(1.0)
+        for process in (asleep, still):
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"guarded\n"
         os.kill(still.pid, signal.SIGSTOP)
         assert still.wait(timeout=10) == -signal.SIGKILL
         time.sleep(1.0)
         assert asleep.poll() is None
     finally:
-        asleep.kill()
-        asleep.wait()
+        for process in (asleep, still):
+            process.kill()
+            process.communicate()
 
 
 def test_the_guard_ends_with_its_process() -> None:
