@@ -55,7 +55,7 @@ def soaked(stage: Stage, seconds: float = 120) -> Outcome:
     left = stage.left_behind()
     time.sleep(2.0)
     opened = {key: count - descriptors[key] for key, count in _descriptors(stage).items() if key in descriptors}
-    steepest = max(samples, key=lambda one: one.slope)
+    steepest, *others = sorted(samples, key=lambda one: one.slope, reverse=True)
     fattest = max(samples, key=lambda one: one.growth)
     is_long = seconds >= DECIDED_AFTER_SECONDS
     outcome = outcome_of(
@@ -66,7 +66,8 @@ def soaked(stage: Stage, seconds: float = 120) -> Outcome:
         Check("processes", len(samples)),
         *left,
     )
-    outcome.notes += [f"steepest: {steepest.name}", f"grown most: {fattest.name}"]
+    after = ", ".join(f"{one.name} {one.slope:.2f}" for one in others[:4])
+    outcome.notes += [f"steepest: {steepest.name}, then {after}", f"grown most: {fattest.name}"]
     return outcome
 
 
