@@ -23,6 +23,7 @@ QUICK ?=
 PEERS ?=
 RESUME ?=
 EXAMPLES ?= 1000
+ROUNDS ?=
 LAUNCH_OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(CPUS),--cpus $(CPUS)) \
   $(if $(API_KEYS_FILE),--api-keys-file '$(API_KEYS_FILE)')
 
@@ -39,8 +40,8 @@ key: $(INSTALLED) ## Make an API key (NAME=alice): the key, once, and the line w
 	@$(BIN)/python -m deployments.new_key '$(NAME)'
 
 .PHONY: demo
-demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print it, stop
-	@$(BIN)/python -m benchmarks.demo
+demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print it, stop (ROUNDS=5)
+	@$(BIN)/python -m benchmarks.demo $(if $(ROUNDS),--rounds $(ROUNDS))
 
 .PHONY: bench
 bench: $(if $(filter all,$(PEERS)),$(BENCH_ALL_INSTALLED),$(BENCH_INSTALLED)) ## Measure the service against its peers (QUICK=1: 3 minutes; PEERS=all; RESUME=1)

@@ -1,5 +1,6 @@
 """``make demo``: the tutorial's comparison, run through the service. Starts it, measures, prints, stops it."""
 
+import argparse
 import os
 import resource
 import statistics
@@ -12,9 +13,9 @@ from typing import Any
 import httpx
 
 from benchmarks.tutorial import run_local
+from deployments.console import say
 from deployments.launched import Service, StartError, launched
 
-ROUNDS = 5
 HEADER = (
     f"{'sequences x terms':>20}  {'local s':>8}  {'distributed s':>13}  {'speed-up':>8}  {'efficiency':>10}  workers"
 )
@@ -45,35 +46,38 @@ class Row:
 
 def main() -> int:
     """Print the table; 1 if anything failed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="of which the medians are (default: %(default)s)")
+    num_rounds: int = parser.parse_args().rounds
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        _say("starting the service (about 20 s) ...")
+        say("starting the service (about 20 s) ...")
         with launched("--cpus", str(cpus)) as service:
-            rows = _measure(service, cpus)
+            rows = _measure(service, cpus, num_rounds)
     except StartError as error:
-        _say(f"error: the service did not start:\n{error}")
+        say(f"error: the service did not start:\n{error}")
         return 1
     except (httpx.HTTPError, subprocess.CalledProcessError) as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return 1
     best = rows[1]
-    _say(f"speed-up: {best.speedup:.2f} ({best.num_sequences} x {best.sequence_size}, {best.pool_workers} workers)")
+    say(f"speed-up: {best.speedup:.2f} ({best.num_sequences} x {best.sequence_size}, {best.pool_workers} workers)")
     return 0
 
 
-def _measure(service: Service, cpus: int) -> list[Row]:
-    _say(f"the tutorial as published, run_local, {cpus} x 100000 terms in lists (medians of {ROUNDS}) ...")
-    rounds = [_run_tutorial(100_000, cpus) for _ in range(ROUNDS + 1)][1:]
+def _measure(service: Service, cpus: int, num_rounds: int) -> list[Row]:
+    say(f"the tutorial as published, run_local, {cpus} x 100000 terms in lists (medians of {num_rounds}) ...")
+    rounds = [_run_tutorial(100_000, cpus) for _ in range(num_rounds + 1)][1:]
     seconds = statistics.median(seconds for seconds, _ in rounds)
-    _say(f"  {seconds:.3f} s, peak memory {rounds[0][1] / 1e6:.0f} MB")
-    _say(f"through the service (a warm-up dropped, medians of {ROUNDS}):")
-    _say(HEADER)
+    say(f"  {seconds:.3f} s, peak memory {rounds[0][1] / 1e6:.0f} MB")
+    say(f"through the service (a warm-up dropped, medians of {num_rounds}):")
+    say(HEADER)
     rows = []
     with httpx.Client(base_url=service.url, timeout=300) as client:
         for num_sequences, sequence_size in ((cpus, 100_000), (64, 100_000), (1, 1_000_000)):
-            rows.append(_compare(client, num_sequences, sequence_size))
-            _say(str(rows[-1]))
-    _say(f"the tutorial's time over the service's for {cpus} x 100000: {seconds / rows[0].distributed_seconds:.0f}")
+            rows.append(_compare(client, num_sequences, sequence_size, num_rounds))
+            say(str(rows[-1]))
+    say(f"the tutorial's time over the service's for {cpus} x 100000: {seconds / rows[0].distributed_seconds:.0f}")
     return rows
 
 
@@ -94,13 +98,13 @@ def report_tutorial(sequence_size: int, num_sequences: int) -> None:
     seconds = time.perf_counter() - started_at
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak_bytes = peak if sys.platform == "darwin" else peak * 1024
-    _say(f"{seconds} {peak_bytes}")
+    say(f"{seconds} {peak_bytes}")
 
 
-def _compare(client: httpx.Client, num_sequences: int, sequence_size: int) -> Row:
+def _compare(client: httpx.Client, num_sequences: int, sequence_size: int, num_rounds: int) -> Row:
     body = {"num_sequences": num_sequences, "sequence_size": sequence_size}
     answers: list[dict[str, Any]] = []
-    for _ in range(ROUNDS + 1):
+    for _ in range(num_rounds + 1):
         response = client.post("/fibonacci/compare", json=body)
         response.raise_for_status()
         answers.append(response.json())
@@ -112,11 +116,6 @@ def _compare(client: httpx.Client, num_sequences: int, sequence_size: int) -> Ro
         statistics.median(a["distributed"]["timing"]["total_seconds"] for a in answers),
         answers[-1]["pool_workers"],
     )
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

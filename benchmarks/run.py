@@ -17,6 +17,7 @@ from benchmarks.goals import goals, simulation_goals
 from benchmarks.needs import WRK
 from benchmarks.visits import FAILURES, Visit, all_visits
 from benchmarks.workloads import FULL, QUICK
+from deployments.console import say
 
 RESULTS = Path("benchmarks/results")
 UNFINISHED = "unfinished.json"
@@ -35,7 +36,7 @@ def main() -> int:
     visits, notes = all_visits(effort, everyone=options.peers == "all")
     notes += [NO_WRK] if WRK.missing else []
     for note in notes:
-        _say(f"left out: {note}")
+        say(f"left out: {note}")
     figures, done, seconds, failures = begin(folder / UNFINISHED, resume=options.resume)
     for number in range(done + 1, effort.visits + 1):
         started_at = time.perf_counter()
@@ -75,7 +76,7 @@ def _round(figures: Figures, visits: dict[str, Visit], progress: str, number: in
         except FAILURES as error:
             failures.append(f"{name} FAILED: {error!r}")
         seconds = time.perf_counter() - started_at
-        _say(failures[-1] if failures and failures[-1].startswith(name) else f"[{progress}] {name}, {seconds:.1f} s")
+        say(failures[-1] if failures and failures[-1].startswith(name) else f"[{progress}] {name}, {seconds:.1f} s")
     return failures
 
 
@@ -88,13 +89,8 @@ def _write(figures: Figures, folder: Path, about_run: dict[str, str], notes: lis
     simulated = json.loads(simulation.read_text()) if simulation.exists() else None
     page = tables.report(figures, [*goals(figures, CPUS), *simulation_goals(simulated)], about_run, notes)
     (folder / "latest.md").write_text(page)
-    _say(page)
-    _say(", ".join(map(str, [folder / "latest.json", folder / "latest.md", *plots.draw(figures, folder)])))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    say(page)
+    say(", ".join(map(str, [folder / "latest.json", folder / "latest.md", *plots.draw(figures, folder)])))
 
 
 if __name__ == "__main__":
