@@ -21,11 +21,31 @@ class _JumpingSelector(selectors.SelectSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Hours of waiting pass in milliseconds, in the same order every time."""
+    """Hours of waiting pass in milliseconds, in the same order every time.
+
+    What a callback raises is raised by ``run_until_complete``: other loops only log it.
+    """
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
+        self._raised: list[BaseException] = []
         super().__init__(self._jumping)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """``asyncio`` calls it; only callbacks have a ``handle``."""
+        if "handle" in context:
+            self._raised.append(context["exception"])
+            self.stop()
+        else:
+            super().call_exception_handler(context)
+
+    def run_until_complete(self, future: Any) -> Any:
+        """As ever, until a callback raises."""
+        try:
+            return super().run_until_complete(future)
+        finally:
+            if self._raised:
+                raise self._raised.pop()
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""

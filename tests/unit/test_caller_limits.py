@@ -60,6 +60,16 @@ def test_a_caller_has_no_more_jobs_than_its_limit_and_others_are_not_concerned()
     with_backlog(limited(max_caller_jobs=3), use)
 
 
+def test_a_caller_is_asked_to_wait_for_a_second_at_least() -> None:
+    def use(admit: Admit, backlog: Backlog) -> None:
+        admit(0.001, "alice")
+        with pytest.raises(CallerLimitError) as caught:
+            admit(0.001, "alice")
+        assert caught.value.retry_after_seconds == 1
+
+    with_backlog(limited(max_caller_jobs=1), use)
+
+
 def test_a_comparison_is_one_admission_of_two_jobs() -> None:
     def use(admit: Admit, backlog: Backlog) -> None:
         admit(1.0, "alice", count=2)
@@ -122,6 +132,17 @@ def test_jobs_of_another_caller_count_together_as_its_fair_share() -> None:
     with_backlog(limited(max_queued_seconds=60), use)
 
 
+def test_a_caller_without_jobs_has_ahead_only_what_others_get_meanwhile() -> None:
+    def use(admit: Admit, backlog: Backlog) -> None:
+        for _ in range(5):
+            admit(10.0, "alice")
+        with pytest.raises(QueueFullError, match=r"takes 24\.5 s"):
+            admit(49.0, "bob")
+        admit(40.0, "bob")
+
+    with_backlog(limited(max_queued_seconds=24), use)
+
+
 def test_callers_without_a_name_are_one_caller() -> None:
     def use(admit: Admit, backlog: Backlog) -> None:
         for _ in range(13):  # 60 s for two workers
@@ -181,7 +202,7 @@ def test_retry_after_is_when_the_caller_is_let_in_again(
                 break
             except CallerLimitError as error:
                 retry_after_seconds = retry_after_seconds or error.retry_after_seconds
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.1)
                 let_in_at = now()
         await asyncio.gather(*tasks)
         assert_nothing_is_left(pool)

@@ -120,6 +120,19 @@ def test_a_job_dispatched_when_the_clock_reads_zero_was_not_queued() -> None:
     run_virtually(main())
 
 
+def test_a_job_that_had_to_wait_tells_how_long() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(0)
+        task = submit(pool, job(1.0))
+        await asyncio.sleep(3.0)
+        pool.join()
+        (result,) = await task
+        assert result.timing.queued_seconds == 3.0
+        assert result.batches[0].dispatched_at_seconds == 3.0
+
+    run_virtually(main())
+
+
 def test_only_the_first_thousand_batches_are_recorded() -> None:
     async def main() -> None:
         (result,) = await SimulatedPool(4).dispatcher.run(job(1.0, 300))
@@ -157,11 +170,23 @@ def test_batches_shrink_from_the_ceiling_to_the_floor() -> None:
     run_virtually(main())
 
 
-def test_a_batch_is_half_a_workers_share_of_what_is_left() -> None:
+@pytest.mark.parametrize("num_workers", [1, 5])
+def test_a_batch_is_half_a_workers_share_of_what_is_left(num_workers: int) -> None:
     async def main() -> None:
-        pool = SimulatedPool(5)
-        await pool.dispatcher.run(job(0.001, 1_000))
-        assert seconds_of(pool.calls[0].batch) == pytest.approx(1.0 / (2 * 5), rel=0.25)
+        pool = SimulatedPool(num_workers)
+        await pool.dispatcher.run(job(0.001, 200 * num_workers))
+        assert seconds_of(pool.calls[0].batch) == pytest.approx(0.2 / 2, rel=0.25)
+
+    run_virtually(main())
+
+
+def test_on_a_large_pool_a_batch_is_at_most_twice_what_it_takes_to_send_every_worker_one() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(100, ROOMY.model_copy(update={"dispatch_cpu_seconds": 0.005}))
+        task = submit(pool, job(0.01, 100_000))
+        await asyncio.sleep(0.001)
+        assert seconds_of(pool.calls[0].batch) == pytest.approx(2 * 100 * 0.005, rel=0.25)
+        await cancel(task)
 
     run_virtually(main())
 
@@ -366,6 +391,15 @@ def test_a_coalesced_batch_is_full_and_still_short() -> None:
     run_virtually(main())
 
 
+def test_a_job_rides_along_only_if_the_batch_stays_short() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        await asyncio.gather(*(submit(pool, job(n * MILLISECOND)) for n in (1, 1, 1, 7, 4)))
+        assert [len(call.batch.segments) for call in pool.calls] == [1, 3, 1]
+
+    run_virtually(main())
+
+
 def test_each_job_of_a_coalesced_batch_gets_only_its_own() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
@@ -463,13 +497,24 @@ def test_many_small_jobs_stand_ahead_of_a_smaller_one_as_a_whole() -> None:
     run_virtually(main())
 
 
+def test_a_small_job_is_taken_behind_one_longer_than_anybody_may_wait() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1, Settings(max_queued_seconds=60.0))
+        long = submit(pool, job(100.0))
+        await asyncio.sleep(0.001)
+        await pool.dispatcher.run(job(MILLISECOND))
+        await cancel(long)
+
+    run_virtually(main())
+
+
 def test_no_more_jobs_are_held_than_the_limit() -> None:
     async def main() -> None:
         pool = SimulatedPool(1, Settings(max_queued_jobs=3))
         tasks = [submit(pool, job(MILLISECOND)) for _ in range(3)]
         await asyncio.sleep(0)
         refusal = await refusal_of(pool, QueueFullError, job(MILLISECOND))
-        assert refusal.retry_after_seconds == 1
+        assert (refusal.reason[:6], refusal.retry_after_seconds) == ("3 jobs", 1)
         await asyncio.gather(*tasks)
         await pool.dispatcher.run(job(MILLISECOND))
         assert_nothing_is_left(pool)
@@ -532,6 +577,34 @@ def test_work_that_came_back_is_no_longer_ahead_of_others() -> None:
     run_virtually(main())
 
 
+def test_more_workers_drain_the_same_sooner() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(4)
+        task = submit(pool, job(1.0, 100))
+        await asyncio.sleep(0)
+        assert pool.dispatcher.drain_seconds == pytest.approx(100 / 4, rel=0.05)
+        await cancel(task)
+
+    run_virtually(main())
+
+
+def test_what_is_ahead_is_what_waits_and_what_is_on_the_workers() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        pool.is_wrong = lambda worker_id, segment: worker_id == "w0" and segment.start == 0
+        task = submit(pool, job(1.0, 10))
+        while not task.done():
+            await asyncio.sleep(0.1)
+            for progress in pool.dispatcher._backlog:
+                out = sum(seconds_of(call.batch) for call in pool.calls if call.outcome == "running")
+                out += sum(piece.seconds for piece in pool.dispatcher._retries)
+                assert progress.out_seconds == pytest.approx(out)
+                assert progress.unfinished_seconds == pytest.approx(progress.line.remaining_seconds + out, abs=0.1)
+        assert (await task)[0].num_recomputed > 1
+
+    run_virtually(main())
+
+
 def test_a_job_cancelled_before_it_was_sent_is_never_sent() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
@@ -546,14 +619,15 @@ def test_a_job_cancelled_before_it_was_sent_is_never_sent() -> None:
     run_virtually(main())
 
 
-def test_the_batch_mates_of_a_cancelled_job_are_untouched() -> None:
+@pytest.mark.parametrize("which", [1, 9], ids=["the first of them", "the last of them"])
+def test_the_batch_mates_of_a_cancelled_job_are_untouched(which: int) -> None:
     async def main() -> None:
         pool = SimulatedPool(1, latency_seconds=0.1)
         tasks = [submit(pool, job(MILLISECOND)) for _ in range(10)]
         await asyncio.sleep(0.15)
         assert len(pool.calls[-1].batch.segments) == 9
-        await cancel(tasks[-1])
-        results = await asyncio.gather(*tasks[:-1])
+        await cancel(tasks.pop(which))
+        results = await asyncio.gather(*tasks)
         assert all(result.sizes == [result.job.sequence_size] for (result,) in results)
         assert {call.outcome for call in pool.calls} == {"returned"}
         assert_nothing_is_left(pool)

@@ -1,7 +1,7 @@
 """The dispatcher as a state machine: any order of jobs, answers, losses, cancellations, time-outs, joins and leaves.
 
-What is asserted is what can be seen from outside; the two looks inside are ``in_flight_by_its_own_count`` and
-``segments_are_counted``.
+What is asserted is what can be seen from outside; the looks inside are ``in_flight_by_its_own_count``,
+``segments_are_counted`` and ``sums_over_the_batches_are_right``.
 """
 
 import asyncio
@@ -207,6 +207,12 @@ class DispatcherMachine(RuleBasedStateMachine):
             assert in_flight[worker_id] == count <= MAX_IN_FLIGHT_EXPRESS
 
     @invariant()
+    def sums_over_the_batches_are_right(self) -> None:
+        flights = self.pool.dispatcher._flights
+        assert flights.num_short == sum(flight.short for flight in flights)
+        assert flights.seconds == pytest.approx(sum(flight.seconds for flight in flights), abs=1e-9)
+
+    @invariant()
     def of_long_batches_it_may_hold_fewer(self) -> None:
         """Nothing was lost and the predictions are right: so who is long is known here as well as there."""
         if self.all_as_predicted and not self.num_harms:
@@ -251,4 +257,4 @@ class DispatcherMachine(RuleBasedStateMachine):
 
 
 TestDispatcher = DispatcherMachine.TestCase
-TestDispatcher.settings = settings(max_examples=200, stateful_step_count=40)
+TestDispatcher.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=40)

@@ -99,7 +99,7 @@ async def play(pool: SimulatedPool, script: list[tuple[float, Post | Lose | Join
     return [result for outcome in outcomes if isinstance(outcome, list) for result in outcome]
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4 * settings().max_examples, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(num_workers=st.integers(0, 4), wrong=st.booleans(), script=SCRIPTS)
 def test_answers_are_exact_and_nothing_is_left(
     num_workers: int, wrong: bool, script: list[tuple[float, Post | Lose | Join]], counted: Counted

@@ -72,6 +72,17 @@ def test_leaving_and_coming_back_is_not_free() -> None:
     assert served == {"honest": 50, "sly": 50}
 
 
+def test_who_was_served_more_than_others_and_left_comes_back_behind_a_newcomer() -> None:
+    queue = queue_of("sly", "busy")
+    queue.serve("sly", 10.0)
+    queue.serve("busy", 100.0)
+    queue.serve("sly", 10.0)
+    queue.remove("sly")
+    queue.add("sly")
+    queue.add("new")
+    assert queue.peek() == "new"
+
+
 def test_who_was_away_for_long_starts_at_virtual_time() -> None:
     queue = queue_of("a", "b")
     queue.serve("b", 5.0)

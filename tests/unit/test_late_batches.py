@@ -121,6 +121,20 @@ def test_a_second_worker_that_freezes_too_is_no_harm() -> None:
     run_virtually(main())
 
 
+def test_a_worker_that_freezes_after_an_idle_time_is_noticed_too() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        await submit(pool, job(0.1, 20))
+        await idle(pool)
+        task = submit(pool, job(0.1, 20))
+        await asyncio.sleep(0.5)
+        pool.freeze("w1")
+        (result,) = await task
+        assert result.sizes == [result.job.sequence_size] * 20
+
+    run_virtually(main())
+
+
 def test_jobs_wait_while_every_worker_stands_still() -> None:
     async def main() -> None:
         pool = SimulatedPool(2)
@@ -192,6 +206,20 @@ def test_when_the_ingress_itself_stood_still_nothing_is_late(caplog: pytest.LogC
         assert Counter(call.outcome for call in pool.calls).keys() == {"returned"}
         assert num_terms(pool) == sum(result.sizes)
         assert not caplog.records
+
+    run_virtually(main())
+
+
+def test_when_a_batch_is_late_depends_on_what_is_computed_before_it() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        tasks = [submit(pool, job(10.0)), submit(pool, job(0.001))]
+        await asyncio.sleep(0)
+        first, second, short = sorted(pool.dispatcher._flights, key=lambda flight: (flight.short, flight.due_at))
+        assert short.due_at == LATE_SECONDS + LATE_FACTOR * short.seconds
+        assert first.due_at == LATE_SECONDS + LATE_FACTOR * first.seconds
+        assert second.due_at == LATE_SECONDS + LATE_FACTOR * (first.seconds + second.seconds)
+        await asyncio.gather(*tasks)
 
     run_virtually(main())
 

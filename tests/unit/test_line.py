@@ -98,6 +98,12 @@ def test_a_cut_without_a_budget_still_makes_one_step() -> None:
     assert line_of(0, 2).cut(0.0) == (Segment(0, 0),)
 
 
+def test_what_is_left_of_a_sequence_after_one_term_is_a_segment_of_its_own() -> None:
+    line = line_of(5, 3)
+    assert line.cut(0.0) == (Segment(0, 1),)
+    assert line.cut(1.0) == (Segment(1, 5), Segment(0, 5, 2, wants_last_term=True))
+
+
 def test_whole_sequences_are_one_segment() -> None:
     each = CostModel().segment_seconds(0, 1_000)
     assert line_of(1_000, 100).cut(10.5 * each) == (Segment(0, 1_000, 12),)

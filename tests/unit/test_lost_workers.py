@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from app.dispatcher import Dispatcher
 from app.errors import ComputationError, NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment
 from app.settings import Settings
@@ -161,8 +162,9 @@ def test_a_poison_job_fails_after_three_attempts() -> None:
     async def main() -> None:
         pool = SimulatedPool(5)
         pool.is_poison = is_poison
-        with pytest.raises(ComputationError, match="3 workers"):
+        with pytest.raises(ComputationError, match="3 workers") as caught:
             await pool.dispatcher.run(Job("", POISON_SIZE, 1))
+        assert isinstance(caught.value.__cause__, WorkerLostError)
         assert len(pool.calls) == 3
         assert len(pool.worker_ids) == 2
         await settled(pool)
@@ -243,6 +245,29 @@ def test_retries_do_not_pile_up_behind_a_long_local_job() -> None:
     run_virtually(main())
 
 
+def test_while_a_retry_waits_for_a_worker_of_its_own_the_others_get_new_work() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        failures = iter([True])
+
+        async def run_batch(worker_id: str, batch: Batch) -> BatchResult:
+            if batch.segments[0].stop == 500 and next(failures, False):
+                raise MemoryError
+            return await pool.run_batch(worker_id, batch)
+
+        pool.dispatcher._run_batch = run_batch
+        tasks = [submit(pool, job(0.5, execution=Execution.LOCAL)) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        tasks.append(submit(pool, Job("", 500, 1)))
+        await asyncio.sleep(0.1)
+        assert pool.dispatcher._retries
+        (result,) = await pool.dispatcher.run(job(MILLISECOND))
+        assert result.timing.queued_seconds == 0.0
+        await asyncio.gather(*tasks)
+
+    run_virtually(main())
+
+
 def test_a_batch_that_the_pool_cancelled_goes_again() -> None:
     async def main() -> None:
         pool = SimulatedPool(2)
@@ -272,6 +297,19 @@ def test_jobs_wait_while_no_worker_lives_then_fail() -> None:
     run_virtually(main())
 
 
+def test_a_dispatcher_that_never_hears_of_a_worker_waits_from_its_beginning() -> None:
+    async def main() -> None:
+        await asyncio.sleep(100.0)
+        loop = asyncio.get_running_loop()
+        dispatcher = Dispatcher(SimulatedPool(0).run_batch, Settings(worker_wait_seconds=30.0), loop.time)
+        await asyncio.sleep(5.0)
+        with pytest.raises(NoWorkerError):
+            await dispatcher.run(job(1.0))
+        assert loop.time() == pytest.approx(130.0)
+
+    run_virtually(main())
+
+
 def test_a_worker_that_joins_in_time_rescues_the_jobs() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
@@ -292,8 +330,9 @@ def test_no_job_is_taken_after_no_worker_lived_for_too_long() -> None:
         pool = SimulatedPool(0, Settings(worker_wait_seconds=3.0))
         await asyncio.sleep(10.0)
         for _ in range(2):
-            with pytest.raises(NoWorkerError):
+            with pytest.raises(NoWorkerError) as caught:
                 await pool.dispatcher.run(job(MILLISECOND))
+            assert caught.value.waited_seconds == 3.0
         assert asyncio.get_running_loop().time() == 10.0
         pool.join()
         await pool.dispatcher.run(job(MILLISECOND))
@@ -352,6 +391,18 @@ def test_a_segment_that_fails_its_check_twice_fails_the_job() -> None:
             await pool.dispatcher.run(job(1.0))
         assert sum(segment.start == 0 for call in pool.calls for segment in call.batch.segments) == 2
         await settled(pool)
+
+    run_virtually(main())
+
+
+def test_nobody_computes_for_a_job_that_has_failed() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(3)
+        pool.is_wrong = lambda _, segment: segment.start == 0
+        with pytest.raises(ComputationError):
+            await pool.dispatcher.run(job(60.0))
+        await asyncio.sleep(0)
+        assert {call.outcome for call in pool.calls} == {"returned", "cancelled"}
 
     run_virtually(main())
 

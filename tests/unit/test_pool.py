@@ -1,5 +1,7 @@
 """The pool: which worker gets the next batch, and when there is none to get it."""
 
+import pytest
+
 from app.pool import MAX_IN_FLIGHT, MAX_IN_FLIGHT_EXPRESS, RESERVE_SECONDS, Pool, Worker
 
 
@@ -124,6 +126,27 @@ def test_only_one_worker_drains_for_retries_at_a_time() -> None:
     assert take(pool).worker_id == "b"
 
 
+def test_after_one_retry_a_worker_drains_for_the_next() -> None:
+    pool = pool_of("a")
+    worker = take(pool)
+    assert pool.for_retry(None) is None
+    pool.release(worker, 0.1)
+    pool.release(retry_on(pool), 0.1)
+    take(pool)
+    assert pool.for_retry(None) is None
+    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None, "it drains for the second"
+
+
+def test_what_a_worker_has_is_the_sum_of_its_batches() -> None:
+    pool = pool_of("a")
+    worker = take(pool, 0.3)
+    take(pool, 0.2)
+    take(pool, 0.4, MAX_IN_FLIGHT_EXPRESS)
+    pool.release(worker, 0.3)
+    assert worker.in_flight == 2
+    assert worker.predicted_seconds == pytest.approx(0.6)
+
+
 def test_a_retry_does_not_wait_for_a_worker_that_is_busy_for_long() -> None:
     pool = pool_of("a")
     worker = take(pool, 2 * RESERVE_SECONDS)
@@ -186,7 +209,9 @@ def test_retries_go_on_when_the_worker_that_drains_for_them_leaves() -> None:
     take(pool)
     assert pool.for_retry(None) is None
     pool.set_members(["b"])
-    assert retry_on(pool).worker_id == "b"
+    take(pool)
+    assert pool.for_retry(None) is None
+    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None, "now the other one drains"
 
 
 def test_a_batch_waits_for_a_reserved_worker_rather_than_go_back_to_the_one_that_got_it_wrong() -> None:

@@ -1,0 +1,78 @@
+"""What has come back of a job: whose terms they are, and what is told of each batch."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.cost import CostModel
+from app.job import BatchResult, Job, Segment, SegmentResult
+from app.line import Line
+from app.progress import Piece, Progress
+from tests.virtual_time import run_virtually
+
+ACCEPTED_AT = 10.0
+
+
+def with_progress(job: Job, use: Callable[[Progress], None]) -> None:
+    """A job accepted when the clock read 10 s."""
+
+    async def main() -> None:
+        use(Progress(0, job, Line(job, CostModel()), ACCEPTED_AT))
+
+    run_virtually(main())
+
+
+def right(segment: Segment) -> SegmentResult:
+    return SegmentResult(
+        (segment.stop - segment.start) * segment.count, segment.count, verified=True, compute_seconds=0.5
+    )
+
+
+def come_back(piece: Piece, results: list[SegmentResult]) -> list[Piece]:
+    """Sent to w1 at 11 s, back at 14 s."""
+    piece.progress.dispatched(piece, "w1", 11.0)
+    return piece.progress.returned(piece, BatchResult("w1", "node", (), 0.25), results, 11.0, 14.0)
+
+
+def test_every_segment_counts_for_its_own_sequences() -> None:
+    def use(progress: Progress) -> None:
+        whole, part = (Segment(0, 100),), (Segment(0, 40),)
+        rest_and_whole = (Segment(40, 100), Segment(0, 100, 2))
+        for first_sequence, segments in [(1, rest_and_whole), (0, whole), (1, part)]:
+            assert progress.alive
+            come_back(Piece(progress, segments, first_sequence, 0.0), list(map(right, segments)))
+        result = progress.finished.result()
+        assert result.sizes == [100] * 4
+        assert {type(size) for size in result.sizes} == {int}
+        assert (result.num_segments, result.num_recomputed) == (5, 0)
+
+    with_progress(Job("", 100, 4), use)
+
+
+def test_a_record_tells_its_times_since_the_jobs_acceptance() -> None:
+    def use(progress: Progress) -> None:
+        segments = (Segment(40, 100), Segment(0, 100, 2))
+        piece = Piece(progress, segments, 0, 0.0)
+        come_back(piece, list(map(right, segments)))
+        record = piece.record
+        assert record is not None
+        assert (record.worker_id, record.node_id, record.num_terms, record.attempts) == ("w1", "node", 260, 1)
+        assert (record.dispatched_at_seconds, record.returned_at_seconds) == (1.0, 4.0)
+        assert (record.worker_queued_seconds, record.compute_seconds) == (0.25, 1.0)
+
+    with_progress(Job("", 100, 4), use)
+
+
+def test_all_that_is_wrong_goes_again_as_pieces_of_their_own() -> None:
+    def use(progress: Progress) -> None:
+        segments = (Segment(40, 100), Segment(0, 100, 2))
+        piece = Piece(progress, segments, 1, 0.0)
+        again = come_back(piece, [replace(right(segment), verified=False) for segment in segments])
+        assert [(wrong.segments, wrong.first_sequence) for wrong in again] == [((segments[0],), 1), ((segments[1],), 2)]
+        assert {(wrong.attempts, wrong.failed_checks, wrong.shunned_worker_id) for wrong in again} == {(1, 1, "w1")}
+        for wrong in again:
+            come_back(wrong, [right(segment) for segment in wrong.segments])
+        come_back(Piece(progress, (Segment(0, 100),), 0, 0.0), [right(Segment(0, 100))])
+        come_back(Piece(progress, (Segment(0, 40),), 1, 0.0), [right(Segment(0, 40))])
+        assert progress.finished.result().num_recomputed == 3
+
+    with_progress(Job("", 100, 4), use)
