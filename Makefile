@@ -5,6 +5,7 @@ INSTALLED := .venv/.installed
 AUDIT := .venv/audit
 BENCH_INSTALLED := .venv/.bench-installed
 BENCH_ALL_INSTALLED := .venv/.bench-all-installed
+MUTANTS_INSTALLED := .venv/.mutants-installed
 
 # What Ray and Python read from the environment, so that nothing depends on a person's shell.
 export RAY_USAGE_STATS_ENABLED := 0
@@ -67,6 +68,10 @@ soak: $(INSTALLED) ## Load the service for 30 minutes and watch the memory of ev
 fuzz: $(INSTALLED) ## Look for answers that the OpenAPI document does not allow (EXAMPLES=1000 requests a route)
 	@$(BIN)/python -m tests.fuzz $(EXAMPLES)
 
+.PHONY: mutants
+mutants: $(MUTANTS_INSTALLED) ## Change the kernel, cost model and dispatcher in 1,537 ways: 85 % must fail a test (15 minutes)
+	@$(BIN)/python -m tests.mutants
+
 .PHONY: check
 check: $(INSTALLED) ## Check format, lint, types, spelling, the workflow and lock files
 	$(BIN)/ruff format --check .
@@ -108,6 +113,8 @@ lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as litt
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-audit.lock
 	$(COMPILE) --group bench -c $(LOCK_FOLDER)/requirements-dev.lock \
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-bench.lock
+	$(COMPILE) --group mutants -c $(LOCK_FOLDER)/requirements-dev.lock -c $(LOCK_FOLDER)/requirements-bench.lock \
+	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-mutants.lock
 	$(if $(filter .,$(LOCK_FOLDER)),$(COMPILE_BENCH_ALL))
 
 .PHONY: clean
@@ -127,6 +134,11 @@ $(INSTALLED): requirements-dev.lock requirements-uv.lock pyproject.toml
 $(BENCH_INSTALLED): requirements-bench.lock $(INSTALLED)
 	@echo "installing what the service is compared with ..."
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-bench.lock
+	@touch $@
+
+$(MUTANTS_INSTALLED): requirements-mutants.lock $(INSTALLED)
+	@echo "installing mutmut ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-mutants.lock
 	@touch $@
 
 $(AUDIT)/.installed: requirements-audit.lock

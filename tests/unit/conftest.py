@@ -7,6 +7,9 @@ import hypothesis
 import pytest
 
 hypothesis.settings.register_profile("unit", derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile(
+    "mutants", hypothesis.settings.get_profile("unit"), max_examples=10, phases=[hypothesis.Phase.generate]
+)
 hypothesis.settings.load_profile("unit")
 
 

@@ -1,0 +1,77 @@
+"""``make mutants``: mutmut over the modules, and with the tests, that ``[tool.mutmut]`` names.
+
+Prints how many mutants of each module the tests kill, and every survivor. Exit code 1 if too many survive.
+"""
+
+import ast
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WORKPLACE = ROOT / ".venv" / "mutants"
+LEAST_KILLED = 0.85
+MAX_BYTES = 3 * 2**30
+"""Address space of a process: a mutant may allocate without end."""
+NOT_KILLED = {None, 0, 2, 5, 33, 34}
+"""Exit codes that mutmut notes of a mutant when all tests pass, none reaches it, or somebody stopped the run; every
+other one is a kill, by a test, the time limit or the memory limit."""
+
+
+def main() -> int:
+    """Run mutmut on a copy of the project, and report."""
+    copy_project()
+    os.chdir(WORKPLACE)
+    # Its children inherit them.
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_BYTES, MAX_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    run = subprocess.run([Path(sys.executable).with_name("mutmut"), "run"], check=False)
+    return run.returncode or report()
+
+
+def copy_project() -> None:
+    """Anew each time: mutmut keeps results, and does not see that tests have changed."""
+    shutil.rmtree(WORKPLACE, ignore_errors=True)
+    for folder in ("app", "tests"):
+        shutil.copytree(ROOT / folder, WORKPLACE / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", WORKPLACE)
+    for path in WORKPLACE.glob("app/*.py"):
+        path.write_text(with_plain_properties(path.read_text()))
+
+
+def with_plain_properties(source: str) -> str:
+    """The same with ``name = property(name)`` instead of a decorator: mutmut passes over decorated functions."""
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and [ast.unparse(d) for d in node.decorator_list] == ["property"]:
+            lines[node.decorator_list[0].lineno - 1] = ""
+            lines[node.body[-1].end_lineno - 1] += f"\n{' ' * node.col_offset}{node.name} = property({node.name})"  # type: ignore[operator]
+    return "\n".join(lines) + "\n"
+
+
+def report() -> int:
+    """Print the survivors and the figures; 1 if the figures are too low."""
+    from mutmut.mutation.diff_apply import get_diff_for_mutant  # only `make mutants` installs it
+
+    figures = []
+    for path in sorted(Path("mutants/app").glob("*.meta")):
+        exit_codes = json.loads(path.read_text())["exit_code_by_key"]
+        survivors = [mutant for mutant, exit_code in exit_codes.items() if exit_code in NOT_KILLED]
+        for mutant in survivors:
+            diff = get_diff_for_mutant(mutant, path=f"app/{path.stem}").splitlines()[2:]
+            changes = "\n".join(line for line in diff if line.startswith(("-", "+")))
+            sys.stdout.write(f"\n{mutant}\n{changes}\n")
+        figures.append((f"app/{path.stem}", len(exit_codes) - len(survivors), len(exit_codes)))
+    killed, total = sum(k for _, k, _ in figures), sum(t for _, _, t in figures)
+    sys.stdout.write("\n")
+    for name, k, t in [*figures, ("all", killed, total)]:
+        sys.stdout.write(f"{name:<20} {k:>5} of {t:>5} killed {k / t:>7.1%}\n")
+    return killed < LEAST_KILLED * total
+
+
+if __name__ == "__main__":
+    sys.exit(main())
