@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from app.errors import JobError
 from app.fibonacci import LastTerm
 from app.job import BatchRecord, BatchResult, Job, JobResult, Segment, SegmentResult, Timing
 from app.line import Line
@@ -86,6 +87,11 @@ class Progress:
         """Whether the result is there."""
         finished = self.finished
         return finished.done() and not finished.cancelled() and finished.exception() is None
+
+    def fail(self, error: JobError) -> None:
+        """End the job with this error, unless it has ended."""
+        if self.alive:
+            self.finished.set_exception(error)
 
     def dispatched(self, piece: Piece, worker_id: str, now: float) -> None:
         """Note that a piece of this job goes to a worker, for the first time or again."""

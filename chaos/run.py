@@ -87,9 +87,9 @@ def _run_on_one_stage(
 
 
 def run_row(row: Row, stage: Stage) -> Outcome:
-    """A row's outcome. One that was late and nothing worse has a second go: others may have had the machine."""
+    """A row's outcome. One that was slow and nothing worse has a second go: others may have had the machine."""
     outcome = _go(row, stage)
-    if not outcome.only_late or not _is_whole(stage):
+    if not outcome.only_slow or not _is_whole(stage):
         return outcome
     second = _go(row, stage)
     second.notes.append("a second go; the first: " + "; ".join(map(str, outcome.broken)))

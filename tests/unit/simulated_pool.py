@@ -176,9 +176,9 @@ def assert_nothing_is_left(pool: SimulatedPool) -> None:
     """No job, no batch in flight, no predicted work, no load on a worker that lives."""
     dispatcher = pool.dispatcher
     assert (dispatcher.num_queued_jobs, dispatcher.num_unfinished_jobs, dispatcher.drain_seconds) == (0, 0, 0.0)
-    assert not dispatcher._flights
-    assert not dispatcher._retries
+    assert not dispatcher._scheduler._flights
+    assert not dispatcher._scheduler._retries
     assert not any(call.outcome == "running" for call in pool.calls)
-    for worker in dispatcher._pool._workers.values():
+    for worker in dispatcher._scheduler._pool._workers.values():
         assert (worker.in_flight, worker.predicted_seconds, worker.reserved) == (0, 0.0, False)
-        assert worker.suspended or worker.worker_id in dispatcher._pool._by_load[0]
+        assert worker.suspended or worker.worker_id in dispatcher._scheduler._pool._by_load[0]

@@ -129,7 +129,7 @@ FAST, LATE, NEVER, WRONG = (
         ([[LATE, WRONG]], False, []),
     ],
 )
-def test_only_a_row_that_was_late_and_nothing_worse_has_a_second_go(
+def test_only_a_row_that_was_slow_and_nothing_worse_has_a_second_go(
     goes: list[list[Check]], kept: bool, told: list[str]
 ) -> None:
     stage = mock.Mock(until=lambda *_: 0.0)

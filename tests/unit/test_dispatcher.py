@@ -597,7 +597,7 @@ def test_what_is_ahead_is_what_waits_and_what_is_on_the_workers() -> None:
             await asyncio.sleep(0.1)
             for progress in pool.dispatcher._backlog:
                 out = sum(seconds_of(call.batch) for call in pool.calls if call.outcome == "running")
-                out += sum(piece.seconds for piece in pool.dispatcher._retries)
+                out += sum(piece.seconds for piece in pool.dispatcher._scheduler._retries)
                 assert progress.out_seconds == pytest.approx(out)
                 assert progress.unfinished_seconds == pytest.approx(progress.line.remaining_seconds + out, abs=0.1)
         assert (await task)[0].num_recomputed > 1

@@ -46,7 +46,7 @@ COUNTED: Counted = defaultdict(list)
 
 def in_flight_by_its_own_count(dispatcher: Dispatcher) -> dict[str, int]:
     """How many batches the dispatcher believes to be on each worker of its pool."""
-    return {worker_id: worker.in_flight for worker_id, worker in dispatcher._pool._workers.items()}
+    return {worker_id: worker.in_flight for worker_id, worker in dispatcher._scheduler._pool._workers.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -208,7 +208,7 @@ class DispatcherMachine(RuleBasedStateMachine):
 
     @invariant()
     def sums_over_the_batches_are_right(self) -> None:
-        flights = self.pool.dispatcher._flights
+        flights = self.pool.dispatcher._scheduler._flights
         assert flights.num_short == sum(flight.short for flight in flights)
         assert flights.seconds == pytest.approx(sum(flight.seconds for flight in flights), abs=1e-9)
 

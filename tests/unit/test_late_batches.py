@@ -91,7 +91,9 @@ def test_a_late_batch_whose_worker_then_dies_is_not_sent_a_third_time() -> None:
         task = submit(pool, job(0.1, 400))
         await asyncio.sleep(0.5)
         pool.freeze("w1")
-        late_at = max(flight.due_at for flight in pool.dispatcher._flights if flight.worker.worker_id == "w1")
+        late_at = max(
+            flight.due_at for flight in pool.dispatcher._scheduler._flights if flight.worker.worker_id == "w1"
+        )
         await asyncio.sleep(late_at - asyncio.get_running_loop().time() + WATCH_SECONDS)
         pool.kill("w1")
         (result,) = await task
@@ -215,7 +217,9 @@ def test_when_a_batch_is_late_depends_on_what_is_computed_before_it() -> None:
         pool = SimulatedPool(1)
         tasks = [submit(pool, job(10.0)), submit(pool, job(0.001))]
         await asyncio.sleep(0)
-        first, second, short = sorted(pool.dispatcher._flights, key=lambda flight: (flight.short, flight.due_at))
+        first, second, short = sorted(
+            pool.dispatcher._scheduler._flights, key=lambda flight: (flight.short, flight.due_at)
+        )
         assert short.due_at == LATE_SECONDS + LATE_FACTOR * short.seconds
         assert first.due_at == LATE_SECONDS + LATE_FACTOR * first.seconds
         assert second.due_at == LATE_SECONDS + LATE_FACTOR * (first.seconds + second.seconds)

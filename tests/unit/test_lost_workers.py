@@ -102,7 +102,7 @@ def test_a_worker_that_was_only_unreachable_is_used_again() -> None:
                 raise WorkerLostError(worker_id)
             return await pool.run_batch(worker_id, batch)
 
-        pool.dispatcher._run_batch = run_batch
+        pool.dispatcher._scheduler._run_batch = run_batch
         (result,) = await pool.dispatcher.run(job(1.0, 20))
         assert result.timing.num_workers == 2
         assert min(call.sent_at for call in pool.calls if call.worker_id == "w1") == pytest.approx(5.0, abs=0.01)
@@ -119,7 +119,7 @@ def test_a_batch_that_never_reached_its_worker_has_used_up_no_attempt() -> None:
                 raise WorkerLostError(worker_id, was_running=False)
             return await pool.run_batch(worker_id, batch)
 
-        pool.dispatcher._run_batch = run_batch
+        pool.dispatcher._scheduler._run_batch = run_batch
         (result,) = await pool.dispatcher.run(job(0.001))
         assert [record.attempts for record in result.batches] == [1]
 
@@ -215,7 +215,7 @@ def test_a_batch_whose_code_raises_goes_again_and_its_worker_stays() -> None:
                 raise MemoryError
             return await pool.run_batch(worker_id, batch)
 
-        pool.dispatcher._run_batch = run_batch
+        pool.dispatcher._scheduler._run_batch = run_batch
         (result,) = await pool.dispatcher.run(job(MILLISECOND))
         assert calls == ["w0", "w1"]
         assert result.batches[0].attempts == 2
@@ -235,7 +235,7 @@ def test_retries_do_not_pile_up_behind_a_long_local_job() -> None:
                 raise MemoryError
             return await pool.run_batch(worker_id, batch)
 
-        pool.dispatcher._run_batch = run_batch
+        pool.dispatcher._scheduler._run_batch = run_batch
         long = submit(pool, job(60.0, execution=Execution.LOCAL))
         await asyncio.sleep(1.0)
         await asyncio.gather(*(submit(pool, Job("", 100, 1)) for _ in range(50)))
@@ -255,12 +255,12 @@ def test_while_a_retry_waits_for_a_worker_of_its_own_the_others_get_new_work() -
                 raise MemoryError
             return await pool.run_batch(worker_id, batch)
 
-        pool.dispatcher._run_batch = run_batch
+        pool.dispatcher._scheduler._run_batch = run_batch
         tasks = [submit(pool, job(0.5, execution=Execution.LOCAL)) for _ in range(2)]
         await asyncio.sleep(0.1)
         tasks.append(submit(pool, Job("", 500, 1)))
         await asyncio.sleep(0.1)
-        assert pool.dispatcher._retries
+        assert pool.dispatcher._scheduler._retries
         (result,) = await pool.dispatcher.run(job(MILLISECOND))
         assert result.timing.queued_seconds == 0.0
         await asyncio.gather(*tasks)
