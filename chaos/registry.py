@@ -10,7 +10,7 @@ from unittest import mock
 
 from chaos.outcome import Outcome
 from chaos.rows import deploying, leaving, nodes, overload, serving, soak, stopping, timing, workers
-from chaos.stage import Change, Stage, changed_config, sabotaged, staged, two_ingresses
+from chaos.stage import Change, Stage, changed_config, grpc, sabotaged, staged, two_ingresses
 from deployments.launched import started
 
 StartStage = Callable[..., AbstractContextManager[Stage]]
@@ -40,6 +40,13 @@ def twins(*changes: Change) -> Iterator[Stage]:
 def saboteurs(*changes: Change) -> Iterator[Stage]:
     """Workers that lie and can be poisoned."""
     with TemporaryDirectory(prefix="fibonacci-chaos-") as folder, staged(sabotaged(Path(folder)), *changes) as stage:
+        yield stage
+
+
+@contextmanager
+def over_grpc(*changes: Change) -> Iterator[Stage]:
+    """Batches over gRPC instead of as actor calls."""
+    with staged(grpc, *changes) as stage:
         yield stage
 
 
@@ -89,6 +96,8 @@ ROWS = (
     Row("ingress-orphans", "the ingress that all workers work for, `kill -9`", twins, serving.ingress_orphans, False),
     Row("flipped-bits", "a worker that flips a bit in every fifth segment", saboteurs, workers.flipped_bits),
     Row("poison", "a job that kills every worker it meets", saboteurs, workers.poisoned),
+    Row("grpc-worker-killed", "with gRPC, one worker, once, `kill -9`", over_grpc, workers.one_killed),
+    Row("grpc-leavers", "with gRPC, 1,000 callers that leave at random moments", over_grpc, leaving.callers_leave),
     Row("node-joins", "a node joins", two_nodes, nodes.node_joins),
     Row("node-leaves", "a node leaves in the middle of jobs", two_nodes, nodes.node_leaves),
     Row("sigterm", "SIGTERM to the launcher with 8 jobs in flight", first_stop, stopping.sigterm),

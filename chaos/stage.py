@@ -178,6 +178,11 @@ def two_ingresses(config: Config) -> None:
     ingress["num_replicas"] = 2
 
 
+def grpc(config: Config) -> None:
+    """gRPC between deployments."""
+    config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_USE_GRPC_BY_DEFAULT"] = "1"
+
+
 def default_proxy(config: Config) -> None:
     """Serve's own proxy instead of HAProxy."""
     config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
