@@ -10,7 +10,7 @@ WATCH_SECONDS = 0.25
 
 
 class Watch:
-    """Names late batches, each once."""
+    """Calls ``look_at`` at each look with the batches that are newly late, perhaps none."""
 
     def __init__(self, flights: Flights, clock: Callable[[], float], look_at: Callable[[list[Flight]], None]) -> None:
         self._flights = flights

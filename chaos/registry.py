@@ -1,5 +1,6 @@
 """The table's rows: what happens, on which stage, in the order in which they are run."""
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,7 +12,7 @@ from unittest import mock
 from chaos.outcome import Outcome
 from chaos.rows import deploying, leaving, nodes, overload, serving, soak, stopping, timing, workers
 from chaos.stage import Change, Stage, changed_config, grpc, sabotaged, staged, two_ingresses
-from deployments.launched import started
+from deployments.launched import StartError, started
 
 StartStage = Callable[..., AbstractContextManager[Stage]]
 
@@ -32,7 +33,8 @@ def twins(*changes: Change) -> Iterator[Stage]:
     """Two ingress replicas."""
     with staged(two_ingresses, *changes) as stage:
         # A connection each: both answer, and both know of each other.
-        stage.until(lambda: all(stage.pool()["ingress_replicas"] == 2 for _ in range(8)), 30)
+        if math.isinf(stage.until(lambda: all(stage.pool()["ingress_replicas"] == 2 for _ in range(8)), 30)):
+            raise StartError("there are not two ingress replicas")
         yield stage
 
 

@@ -10,6 +10,8 @@ from app.progress import Piece, Progress
 from tests.virtual_time import run_virtually
 
 ACCEPTED_AT = 10.0
+REST_AND_TWO = (Segment(40, 100), Segment(0, 100, 2))
+"""Of sequences of 100 terms: what is left of one, and two whole ones."""
 
 
 def with_progress(job: Job, use: Callable[[Progress], None]) -> None:
@@ -36,8 +38,7 @@ def come_back(piece: Piece, results: list[SegmentResult]) -> list[Piece]:
 def test_every_segment_counts_for_its_own_sequences() -> None:
     def use(progress: Progress) -> None:
         whole, part = (Segment(0, 100),), (Segment(0, 40),)
-        rest_and_whole = (Segment(40, 100), Segment(0, 100, 2))
-        for first_sequence, segments in [(1, rest_and_whole), (0, whole), (1, part)]:
+        for first_sequence, segments in [(1, REST_AND_TWO), (0, whole), (1, part)]:
             assert progress.alive
             come_back(Piece(progress, segments, first_sequence, 0.0), list(map(right, segments)))
         result = progress.finished.result()
@@ -50,9 +51,8 @@ def test_every_segment_counts_for_its_own_sequences() -> None:
 
 def test_a_record_tells_its_times_since_the_jobs_acceptance() -> None:
     def use(progress: Progress) -> None:
-        segments = (Segment(40, 100), Segment(0, 100, 2))
-        piece = Piece(progress, segments, 0, 0.0)
-        come_back(piece, list(map(right, segments)))
+        piece = Piece(progress, REST_AND_TWO, 0, 0.0)
+        come_back(piece, list(map(right, REST_AND_TWO)))
         record = piece.record
         assert record is not None
         assert (record.worker_id, record.node_id, record.num_terms, record.attempts) == ("w1", "node", 260, 1)
@@ -64,10 +64,10 @@ def test_a_record_tells_its_times_since_the_jobs_acceptance() -> None:
 
 def test_all_that_is_wrong_goes_again_as_pieces_of_their_own() -> None:
     def use(progress: Progress) -> None:
-        segments = (Segment(40, 100), Segment(0, 100, 2))
-        piece = Piece(progress, segments, 1, 0.0)
-        again = come_back(piece, [replace(right(segment), verified=False) for segment in segments])
-        assert [(wrong.segments, wrong.first_sequence) for wrong in again] == [((segments[0],), 1), ((segments[1],), 2)]
+        piece = Piece(progress, REST_AND_TWO, 1, 0.0)
+        again = come_back(piece, [replace(right(segment), verified=False) for segment in REST_AND_TWO])
+        rest, two = REST_AND_TWO
+        assert [(wrong.segments, wrong.first_sequence) for wrong in again] == [((rest,), 1), ((two,), 2)]
         assert {(wrong.attempts, wrong.failed_checks, wrong.shunned_worker_id) for wrong in again} == {(1, 1, "w1")}
         for wrong in again:
             come_back(wrong, [right(segment) for segment in wrong.segments])
