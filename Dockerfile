@@ -28,7 +28,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 USER 1000
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+  CMD ["python", "-m", "deployments.readiness", "http://127.0.0.1:8000/readyz"]
 STOPSIGNAL SIGTERM
 # The launcher finishes the jobs in flight when it is stopped; `docker stop` needs --time 60 for it.
 CMD ["python", "-m", "deployments.launch", "--host", "0.0.0.0"]

@@ -10,6 +10,11 @@ MUTANTS_INSTALLED := .venv/.mutants-installed
 # What Ray and Python read from the environment, so that nothing depends on a person's shell.
 export RAY_USAGE_STATS_ENABLED := 0
 export RAY_AUTH_MODE := token
+# What the commands call is on this machine: never through the proxy that http_proxy names, which cannot reach it. Some
+# programs read one spelling and some the other; what a person has set is kept.
+COMMA := ,
+export no_proxy := 127.0.0.1,localhost,::1$(addprefix $(COMMA),$(or $(no_proxy),$(NO_PROXY)))
+export NO_PROXY := $(no_proxy)
 unexport RAY_ADDRESS
 unexport VIRTUAL_ENV
 unexport PYTHONPATH

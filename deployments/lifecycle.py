@@ -8,7 +8,6 @@ import io
 import logging
 import threading
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from deployments.console import LaunchError, say
+from deployments.readiness import is_ready
 
 START_SECONDS = 180.0
 
@@ -62,7 +62,7 @@ def wait_until_ready(url: str, stop: threading.Event) -> bool:
     give_up_at = time.monotonic() + START_SECONDS
     asked_at = 0.0
     while not stop.wait(0.05):
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):  # noqa: S310 (our own URL)
+        if is_ready(url):
             return True
         if time.monotonic() > give_up_at:
             raise LaunchError(f"not ready after {START_SECONDS:.0f} s")
