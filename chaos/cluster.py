@@ -32,7 +32,7 @@ def main() -> None:
         for number in (JOIN, LEAVE, STOP, signal.SIGTERM):
             signal.signal(number, lambda number, _frame: wishes.put(number))
         try:
-            lifecycle.deploy(config, verbose=False)
+            lifecycle.deploy(lifecycle.checked(config), verbose=False)
             _obey(wishes, cluster, f"http://127.0.0.1:{config['http_options']['port']}")
         finally:
             lifecycle.shut_down(verbose=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.keys import ApiKeys, KeysError, parse_keys
+from deployments.shape import settings_of_applications
 
 VARIABLE = "FIBONACCI_API_KEYS"
 SETTING = "api_keys_file"
@@ -33,11 +34,11 @@ def read_keys(path: str | None, environ: Mapping[str, str]) -> ApiKeys | None:
 def resolve(config: dict[str, Any], override: str | None, environ: Mapping[str, str]) -> bool:
     """Whether the service of this ``serve_config.yaml`` will have keys; the file's path in it becomes absolute.
 
-    Serve reads the file in another process, perhaps in another folder. Raises ``KeysError`` as ``read_keys`` does.
+    Serve reads the file in another process, perhaps in another folder. Raises ``KeysError`` as ``read_keys`` does, and
+    ``LaunchError`` if the settings are no mapping.
     """
     found = False
-    for application in config.get("applications") or []:
-        settings = application["args"] = application.get("args") or {}
+    for settings in settings_of_applications(config):
         path = settings.get(SETTING) if override is None else override
         if path is not None:
             path = settings[SETTING] = str(Path(str(path)).absolute())

@@ -86,9 +86,9 @@ def _raise_open_files() -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        config = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise LaunchError(f"cannot read {path}: {error}") from None
+        config = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, or a date that there is not
+        raise LaunchError(f"cannot read {path}: {' '.join(str(error).split())}") from None
     if not isinstance(config, dict):
         raise LaunchError(f"{path} is no mapping")
     return config
@@ -103,12 +103,13 @@ def _run(config: dict[str, Any], options: argparse.Namespace, stop: threading.Ev
     started_at = time.monotonic()
     from deployments import lifecycle  # noqa: PLC0415 (it imports Ray, which reads the environment then)
 
+    schema = lifecycle.checked(config)
     logs = lifecycle.start_ray(options.cpus, verbose=options.verbose)
     _stop_on_signals(stop)  # Ray has installed handlers of its own
     try:
         if stop.is_set():
             return
-        lifecycle.deploy(config, verbose=options.verbose)
+        lifecycle.deploy(schema, verbose=options.verbose)
         if lifecycle.wait_until_ready(f"{url}/readyz", stop):
             say(f"logs: {logs}")
             say("try: " + _curl_line(url))

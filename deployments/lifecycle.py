@@ -17,11 +17,14 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve._private.api import serve_start
 from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
+from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
+from app.settings import Settings
 from deployments.console import LaunchError, say
 from deployments.readiness import is_ready
 
+IMPORT_PATH = "deployments.application:build"
 START_SECONDS = 180.0
 
 
@@ -38,14 +41,26 @@ def start_ray(num_cpus: int | None, *, verbose: bool) -> str:
     return str(Path(context.address_info["session_dir"]) / "logs")
 
 
-def deploy(config: dict[str, Any], *, verbose: bool) -> None:
+def checked(config: dict[str, Any]) -> ServeDeploySchema:
+    """The configuration as Serve reads it. Raises ``LaunchError`` with every key that is wrong.
+
+    Our settings are read here too: Serve would tell what is wrong with them later, and in a traceback.
+    """
+    try:
+        schema = ServeDeploySchema.model_validate(config)
+        for application in schema.applications:
+            if application.import_path == IMPORT_PATH:
+                Settings.model_validate(application.args)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise LaunchError(f"the configuration is invalid: {wrong}") from None
+    return schema
+
+
+def deploy(schema: ServeDeploySchema, *, verbose: bool) -> None:
     """What ``serve run`` does with the file."""
     if not verbose:
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
-    try:
-        schema = ServeDeploySchema.model_validate(config)
-    except ValidationError as error:
-        raise LaunchError(f"the configuration is invalid: {error}") from None
     try:
         client = serve_start(
             http_options=schema.http_options.model_dump(),
@@ -78,18 +93,13 @@ def drain(grace_seconds: float, stop: threading.Event) -> None:
     """Stop admission and wait for the jobs in flight; a second signal ends the waiting."""
     time.sleep(0.5)  # some senders signal the process and its group: that is one wish, not two
     stop.clear()
-    try:
-        ingress = serve.get_deployment_handle("FibonacciIngress", "fibonacci")
-    except KeyError:
-        return  # it is not deployed yet
+    ingresses = _ingresses()
     give_up_at = time.monotonic() + grace_seconds
     said = -1
     unfinished = 0
     while time.monotonic() < give_up_at and not stop.is_set():
         try:
-            unfinished = sum(ingress.broadcast("drain").results(timeout_s=5))
-        except DeploymentUnavailableError:
-            return  # no ingress is there: nothing to wait for
+            unfinished = sum(map(_stop_admission, ingresses))
         except (RayError, RayServeException, TimeoutError):
             pass  # busy, or being replaced: ask again
         else:
@@ -100,6 +110,23 @@ def drain(grace_seconds: float, stop: threading.Event) -> None:
                 said = unfinished
         stop.wait(0.1)
     say(f"dropping {unfinished} unfinished jobs")
+
+
+def _ingresses() -> list[DeploymentHandle[Any]]:
+    """Of every application, whatever the configuration calls it; one that is still being built has none."""
+    found = []
+    for name in serve.status().applications:
+        with contextlib.suppress(RayServeException):
+            found.append(serve.get_app_handle(name))
+    return found
+
+
+def _stop_admission(ingress: DeploymentHandle[Any]) -> int:
+    """How many jobs are unfinished."""
+    try:
+        return sum(ingress.broadcast("drain").results(timeout_s=5))
+    except DeploymentUnavailableError:
+        return 0  # no ingress is there: nothing to wait for
 
 
 def shut_down(*, verbose: bool) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from deployments import private
-from deployments.console import say
+from deployments.console import LaunchError, say
 from deployments.ports import check_free, free_port, free_port_range
+from deployments.shape import mapping
 
 PORTS = 64
 """Ports in a row for HAProxy's own use and for ingress replicas, with room for redeploys."""
@@ -19,14 +20,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def prepare(config: dict[str, Any], host: str | None, port: int | None, folder: Path) -> dict[str, Any]:
     """``config`` for a cluster of its own; it is changed in place.
 
-    Port 0 means any free one. Raises ``PortTakenError`` if the port is taken.
+    Port 0 means any free one. Raises ``PortTakenError`` if nothing can listen there, ``LaunchError`` if that is
+    no host or no port, or if ``config`` has something else where a mapping belongs.
     """
-    http = config.setdefault("http_options", {})
-    http["host"] = host or http.get("host", "127.0.0.1")
-    http["port"] = http.get("port", 8000) if port is None else port
-    http["port"] = http["port"] or free_port(http["host"])
+    http = mapping(config, "http_options")
+    http["host"], http["port"] = _address(host or http.get("host"), http.get("port") if port is None else port)
     check_free(http["host"], http["port"])
-    env_vars = config.setdefault("controller_options", {}).setdefault("runtime_env", {}).setdefault("env_vars", {})
+    env_vars = mapping(config, "controller_options", "runtime_env", "env_vars")
     first = free_port_range(PORTS)
     env_vars |= {
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(first),
@@ -43,6 +43,17 @@ def prepare(config: dict[str, Any], host: str | None, port: int | None, folder: 
             say("HAProxy does not come with Ray on this platform: using Serve's own, slower proxy")
             env_vars["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
     return config
+
+
+def _address(host: object, port: object) -> tuple[str, int]:
+    """Where to listen, if these can be a host and a port; the default for what is not given."""
+    host = host or "127.0.0.1"
+    port = 8000 if port is None else port
+    if not isinstance(host, str):
+        raise LaunchError(f"host {host!r} is no text")
+    if type(port) is not int or not 0 <= port <= 65_535:  # `type`: True is an int
+        raise LaunchError(f"port {port!r} is no number from 0 to 65535")
+    return host, port or free_port(host)
 
 
 def describe_exposure(host: str, *, has_keys: bool) -> str:

@@ -3,15 +3,16 @@
 import contextlib
 import random
 import socket
+from collections.abc import Iterator
 
 
 class PortTakenError(Exception):
-    """Somebody else listens there; the message is for a person."""
+    """Nothing can listen there, mostly because somebody else does; the message is for a person."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
-    with socket.socket(_family(host)) as probe:
+    """A port that was free a moment ago. Raises ``PortTakenError`` if there is no such host."""
+    with _explained(host, 0), socket.socket(_family(host)) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
@@ -30,12 +31,19 @@ def free_port_range(count: int) -> int:
 
 def check_free(host: str, port: int) -> None:
     """Raise ``PortTakenError`` unless one could listen on ``host:port`` now."""
-    with socket.socket(_family(host)) as probe:
+    with _explained(host, port), socket.socket(_family(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortTakenError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        probe.bind((host, port))
+
+
+@contextlib.contextmanager
+def _explained(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PortTakenError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    except TypeError as error:  # a text that no host can have for its name
+        raise PortTakenError(f"cannot listen on {host}:{port}: {error}") from None
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -9,11 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import yaml
 
+from chaos.stage import changed_config
 from deployments.launched import Service, launched
 from deployments.own_config import prepare
 from tests.serve import bounds
@@ -23,8 +25,13 @@ from tests.serve.processes import alive, descendants, wait_until
 ROOT = Path(__file__).parents[2]
 
 
-def test_jobs_in_flight_are_answered_before_the_launcher_ends() -> None:
-    with launched("--cpus", "1") as service:
+def renamed(config: dict[str, Any]) -> None:
+    """The application gets another name."""
+    config["applications"][0]["name"] = "another"
+
+
+def test_jobs_in_flight_are_answered_before_the_launcher_ends_whatever_the_application_is_called() -> None:
+    with changed_config(renamed) as path, launched("--cpus", "1", "--config", str(path)) as service:
         everything = descendants(service.process.pid)
         answers: list[int] = []
 
@@ -63,6 +70,22 @@ def test_a_busy_port_gives_one_clear_line(service: Service) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert done.stdout == f"error: cannot listen on 127.0.0.1:{url.port}: Address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("deployments", None, "applications.0.deployments: Input should be a valid list"),
+        ("args", {"max_queued_jobs": 0}, "max_queued_jobs: Input should be greater than or equal to 1"),
+        ("args", {"max_jobs": 1}, "max_jobs: Extra inputs are not permitted"),
+    ],
+)
+def test_what_serve_or_the_settings_would_refuse_gives_one_clear_line(name: str, value: object, wrong: str) -> None:
+    with changed_config(lambda config: config["applications"][0].update({name: value})) as path:
+        command = [sys.executable, "-m", "deployments.launch", "--port", "0", "--config", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[1:] == [f"error: the configuration is invalid: {wrong}"]
 
 
 @pytest.fixture

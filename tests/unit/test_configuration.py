@@ -1,0 +1,96 @@
+"""What the launcher says of a configuration, a host or a port that can be none: one line, and no traceback."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deployments import launch
+from deployments.console import LaunchError
+from deployments.key_source import resolve
+from deployments.own_config import prepare
+from deployments.ports import PortTakenError
+
+
+def prepared(text: str, tmp_path: Path, host: str | None = None, port: int | None = 0) -> dict[str, Any]:
+    """What the launcher makes of this file, without starting anything."""
+    config: dict[str, Any] = yaml.safe_load(text)
+    resolve(config, None, {})
+    return prepare(config, host, port, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("http_options: 8000", "http_options is no mapping"),
+        ("http_options: [host]", "http_options is no mapping"),
+        ("controller_options: 1", "controller_options is no mapping"),
+        ("controller_options: {runtime_env: [a]}", "controller_options.runtime_env is no mapping"),
+        ("controller_options: {runtime_env: {env_vars: A=1}}", "controller_options.runtime_env.env_vars is no mapping"),
+        ("applications: 5", "applications is no list of mappings"),
+        ("applications: {name: a}", "applications is no list of mappings"),
+        ("applications: [a]", "applications is no list of mappings"),
+        ("applications: [{args: {}}, {args: [max_queued_jobs]}]", "applications.1.args is no mapping"),
+        ("http_options: {host: 5}", "host 5 is no text"),
+    ],
+)
+def test_a_key_of_the_wrong_shape_is_named(text: str, wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(LaunchError) as caught:
+        prepared(text, tmp_path)
+    assert str(caught.value).endswith(wrong)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "http_options:\ncontroller_options:\napplications:",
+        "http_options: {host:, port:}\ncontroller_options: {runtime_env:}\napplications: [{args:}]",
+        "controller_options: {runtime_env: {env_vars:}}",
+    ],
+)
+def test_nothing_after_a_key_is_its_default(text: str, tmp_path: Path) -> None:
+    config = prepared(text, tmp_path)
+    assert config["http_options"]["host"] == "127.0.0.1"
+    assert config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_HAPROXY_STATS_PORT"]
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "text", "'8000'", "8000.5", "true", "[8000]"])
+def test_what_is_no_port_is_refused(port: str, tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match="is no number from 0 to 65535"):
+        prepared(f"http_options: {{port: {port}}}", tmp_path, port=None)
+
+
+def test_a_port_of_the_command_line_is_looked_at_too(tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match="port 70000 is no number"):
+        prepared("{}", tmp_path, port=70_000)
+
+
+@pytest.mark.parametrize("host", ["::not::an::address", "é\0", "192.0.2.1"])
+@pytest.mark.parametrize("port", [0, 9])
+def test_a_host_that_is_not_here_is_refused(host: str, port: int, tmp_path: Path) -> None:
+    with pytest.raises(PortTakenError, match=f"^cannot listen on {host}:{port}: .+"):
+        prepared("{}", tmp_path, host, port)
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [(b"- a", "is no mapping"), (b"", "is no mapping"), (b"\xff\xfe", "cannot read"), (b"a: [\n b: {", "cannot read"),
+     (b"a: 2020-99-99", "cannot read")],
+)  # fmt: skip
+def test_a_file_that_is_no_configuration_is_told_in_one_line(content: bytes, wrong: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(LaunchError) as caught:
+        launch._read(path)
+    message = str(caught.value)
+    assert wrong in message
+    assert str(path) in message
+    assert "\n" not in message
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(LaunchError, match=f"cannot read {path}"):
+            launch._read(path)
