@@ -28,6 +28,7 @@ NO_WORKER_RETRY_SECONDS = 10
 """Serve replaces a dead worker in 6 to 10 seconds."""
 
 logger = logging.getLogger("ray.serve")
+"""The one logger that Serve gives a handler, in a replica: with time, level, and JSON if the configuration wants it."""
 
 MAX_ERRORS_TOLD = 20
 MAX_NAME_TOLD = 80

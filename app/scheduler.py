@@ -28,7 +28,7 @@ MAX_FAILED_CHECKS = 2
 SUSPENSION_SECONDS = 5.0
 """How long a worker that lost a batch gets no other, unless Serve says before that it is gone."""
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("ray.serve")  # as in app.problems
 
 
 class Scheduler:

@@ -1,6 +1,8 @@
 """Workers that die: the caller does not notice."""
 
+import re
 import threading
+from pathlib import Path
 
 import httpx
 
@@ -12,6 +14,12 @@ from tests.serve.processes import alive, wait_until, workers
 def alive_workers(client: httpx.Client) -> int:
     pool = client.get("/pool").json()
     return sum(worker["state"] != "silent" for worker in pool["workers"])
+
+
+def ingress_log(service: Service) -> str:
+    """What Serve has written for the ingress replica."""
+    (folder,) = re.findall(r"^logs: (.+)$", "".join(service.output), re.MULTILINE)
+    return "".join(path.read_text() for path in Path(folder, "serve").glob("replica_*FibonacciIngress*.log"))
 
 
 def test_a_killed_worker_is_invisible_to_the_caller(client: httpx.Client, service: Service) -> None:
@@ -28,6 +36,7 @@ def test_a_killed_worker_is_invisible_to_the_caller(client: httpx.Client, servic
         assert answer["sizes"] == [100_000] * 200
         assert max(batch["attempts"] for batch in answer["batches"]) == 2
         wait_until(lambda: alive_workers(other) == 2, bounds.WORKER_REPLACED, "the worker is replaced")
+    assert re.search(r"^WARNING 20.* a batch was lost with worker", ingress_log(service), re.MULTILINE)
     assert len({process.pid for process in workers(service.process.pid)} - before) == 1
 
 

@@ -1,6 +1,7 @@
 """Imports point one way: deployments -> app.api -> the rest of app; the kernel knows nobody."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,6 +66,13 @@ def test_only_the_api_and_what_it_serves_import_fastapi(module: str) -> None:
 @pytest.mark.parametrize("module", sorted(set(MODULES) - SERVING))
 def test_nothing_below_the_api_imports_it(module: str) -> None:
     assert not {f"app.{name}" for name in SERVING} & set(imported_by(module))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_whoever_logs_uses_the_logger_that_serve_writes_to_a_replicas_log(module: str) -> None:
+    """Any other has no handler there: its lines come out bare, and nobody knows when or from whom."""
+    loggers = re.findall(r"getLogger\((.*?)\)", (APP / f"{module}.py").read_text())
+    assert set(loggers) <= {'"ray.serve"'}
 
 
 def test_the_kernel_imports_nothing_of_the_app() -> None:
