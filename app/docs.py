@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 # Addresses relative to the page, so that it works under any route prefix.
 PAGE = """<!doctype html>
@@ -38,12 +38,18 @@ CACHE_CONTROL = "public, max-age=86400"
 
 
 class Assets(StaticFiles):
-    """Files that change only with a release."""
+    """Files that change only with a release, always whole."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As if no part had been asked for: Starlette refuses a part that there is not in plain text."""
+        headers = [(name, value) for name, value in scope.get("headers", []) if name not in (b"range", b"if-range")]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Called by Starlette: the file, or 304."""
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = CACHE_CONTROL
+        response.headers["Accept-Ranges"] = "none"
         return response
 
 
