@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from chaos.record import Record
 
 COMPARE = {"<=": operator.le, ">=": operator.ge, "=": operator.eq}
-TIMED = (", s", " / ", "CPUs ")
-"""Parts of the names of durations, of ratios of durations or rates, and of CPU use."""
+TIMED = (", s", " / ")
+"""Parts of the names of durations, and of ratios of durations or rates. CPUs that the workers use are none of these:
+no other program makes them compute for nobody."""
 
 
 @dataclass(frozen=True)

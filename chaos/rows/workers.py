@@ -6,6 +6,8 @@ import time
 import httpx
 import psutil
 
+from app.flights import LATE_FACTOR, LATE_SECONDS, SHORT_SECONDS
+from app.pool import MAX_IN_FLIGHT
 from chaos.load import open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record
@@ -16,6 +18,8 @@ from tests.serve.processes import alive, cpu_seconds
 
 BATCH_SECONDS = 0.2
 """``batch_ceiling_seconds``: what one batch may take."""
+SMALL_SECONDS = SHORT_SECONDS / 2
+"""Jobs that go in a short batch, even if the service has learnt that they cost twice as much."""
 SETTLE_SECONDS = 3.0
 """Load before a fault, so that it strikes jobs under way."""
 
@@ -63,7 +67,7 @@ def one_killed(stage: Stage, seconds: float = 25) -> Outcome:
         replaced = stage.until(stage.is_whole, 2 * bounds.WORKER_REPLACED)
         time.sleep(max(0.0, seconds - SETTLE_SECONDS - (time.monotonic() - begun)))
     calm = stage.measured.undisturbed_p99
-    smaller_pool = calm * (stage.num_workers / max(1, stage.num_workers - 1) - 1)
+    smaller_pool = calm * (_times_the_load(stage) - 1)
     added = record.percentile_ms(99) / 1e3 - calm
     limit = BATCH_SECONDS + smaller_pool + bounds.ADDED_BY_A_LOST_WORKER
     return outcome_of(record, Check("added p99, s", added, limit), _replaced(replaced), *stage.left_behind())
@@ -81,7 +85,8 @@ def frozen(stage: Stage, seconds: float = 45) -> Outcome:
         if not was_gone:
             victim.kill()  # or its requests would hold up the rest of the run
     stage.until(stage.is_whole, 2 * bounds.WORKER_REPLACED)
-    return outcome_of(record, _replaced(replaced), Check("frozen process ended", was_gone), *stage.left_behind())
+    ended = Check("frozen process ended", was_gone, 1, "=")
+    return outcome_of(record, _replaced(replaced), ended, *_held_up(stage, record), *stage.left_behind())
 
 
 def thawed(stage: Stage, frozen_seconds: float = 4) -> Outcome:
@@ -98,7 +103,7 @@ def thawed(stage: Stage, frozen_seconds: float = 4) -> Outcome:
         time.sleep(SETTLE_SECONDS)
     stage.until(stage.is_whole, bounds.WORKER_REPLACED)
     used_again = Check("it, or a replacement, computes again after, s", used, bounds.WORKER_REPLACED)
-    return outcome_of(record, used_again, *stage.left_behind())
+    return outcome_of(record, used_again, *_held_up(stage, record), *stage.left_behind())
 
 
 def flipped_bits(stage: Stage, seconds: float = 20) -> Outcome:
@@ -128,6 +133,26 @@ def poisoned(stage: Stage, seconds: float = 20) -> Outcome:
         Check("workers that it killed at least", victims, 1, ">="),
         *stage.left_behind(),
     )
+
+
+def _held_up(stage: Stage, record: Record) -> list[Check]:
+    """The slowest answers beside a worker that stands still.
+
+    What it has is late after two seconds and four times the predicted seconds of what is there, two long batches at
+    most; a short one goes before them. Then it is computed again, by fewer workers, under the load.
+    """
+    again = stage.measured.undisturbed_p99 * _times_the_load(stage) + BATCH_SECONDS + bounds.ADDED_BY_A_LOST_WORKER
+    late = LATE_SECONDS + LATE_FACTOR * MAX_IN_FLIGHT * BATCH_SECONDS
+    small = [request.seconds for request in record.succeeded if request.job.cost <= SMALL_SECONDS]
+    return [
+        Check("slowest, s", record.percentile_ms(100) / 1e3, late + again),
+        Check("slowest small job, s", max(small, default=0.0), bounds.FROZEN_WORKER),
+    ]
+
+
+def _times_the_load(stage: Stage) -> float:
+    """Of each worker, while one is gone."""
+    return stage.num_workers / max(1, stage.num_workers - 1)
 
 
 def _works_without(stage: Stage, victim: psutil.Process) -> bool:

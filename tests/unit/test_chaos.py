@@ -1,5 +1,6 @@
 """What `make chaos` calls wrong, lost, twice and broken."""
 
+import contextlib
 import itertools
 from typing import Any
 from unittest import mock
@@ -11,8 +12,9 @@ from chaos.jobs import GREATEST_SIZE, LEAST_SIZE, JobSpec, digest, mixed_jobs, t
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record, Request
 from chaos.registry import Row
+from chaos.rows import workers
 from chaos.run import run_row
-from chaos.stage import staged
+from chaos.stage import Capacity, staged
 from chaos.table import table
 
 
@@ -138,6 +140,48 @@ def test_only_a_row_that_was_slow_and_nothing_worse_has_a_second_go(
     outcome = run_row(Row("late", "a fault", staged, lambda _: next(outcomes)), stage)
     assert (not outcome.broken, outcome.notes) == (kept, told)
     assert next(outcomes, None) is None
+
+
+def test_computing_for_nobody_is_no_matter_of_time() -> None:
+    assert not Check("CPUs of workers busy with nothing", 1.0, 0.2).slow
+    assert not Check("CPUs busy 0.5 s after the last left", 1.0, 0.2).slow
+
+
+@pytest.fixture
+def with_one_frozen(monkeypatch: pytest.MonkeyPatch) -> mock.Mock:
+    """A stage for ``workers.frozen``, on which everything but the load is in order."""
+    monkeypatch.setattr(workers, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "alive", lambda _: [])
+    stage = mock.Mock(until=lambda *_: 1.0, num_workers=2, measured=Capacity(60, 1, 0.01, 0.3))
+    stage.workers.return_value = [mock.Mock()]
+    stage.left_behind.return_value = []
+    return stage
+
+
+def broken_beside_a_frozen_worker(stage: mock.Mock, *seconds: float, size: int = 1_000) -> list[str]:
+    """What is broken if jobs of that size are answered after so many seconds."""
+    record = Record([request(number, f"id {number}") for number in range(len(seconds))])
+    for made, taken in zip(record.requests, seconds, strict=True):
+        made.job, made.ended, made.digest = JobSpec(size, 4), taken, None
+    with mock.patch.object(workers, "open_loop", return_value=contextlib.nullcontext(record)):
+        return [check.what for check in workers.frozen(stage).broken]
+
+
+def test_no_small_job_is_held_up_by_a_frozen_worker(with_one_frozen: mock.Mock) -> None:
+    assert broken_beside_a_frozen_worker(with_one_frozen, 0.1, 3.4) == []
+    assert broken_beside_a_frozen_worker(with_one_frozen, 0.1, 3.6) == ["slowest small job, s"]
+
+
+def test_a_large_job_beside_a_frozen_worker_is_late_at_most_once(with_one_frozen: mock.Mock) -> None:
+    assert broken_beside_a_frozen_worker(with_one_frozen, 5.3, size=300_000) == []
+    assert broken_beside_a_frozen_worker(with_one_frozen, 5.5, size=300_000) == ["slowest, s"]
+
+
+def test_a_frozen_worker_that_is_not_ended_is_a_broken_promise(
+    with_one_frozen: mock.Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "alive", lambda processes: processes)
+    assert broken_beside_a_frozen_worker(with_one_frozen, 0.1) == ["frozen process ended"]
 
 
 def test_the_gap_is_between_successes() -> None:
