@@ -25,13 +25,18 @@ def about(effort: Effort, seconds: float) -> dict[str, str]:
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="minutes"),
         "commit": commit.stdout.strip() or "unknown",
         "command": "make bench" + "".join(options),
-        "machine": f"{CPUS} of {os.cpu_count()} CPUs, {_cpu_model()}, {platform.system()} {platform.release()}",
+        "machine": f"{CPUS} of {os.cpu_count()} CPUs, {_cpu_model()}, {platform.system()} {_kernel()}",
         "load average": "{:.1f} {:.1f} {:.1f} over 1, 5 and 15 minutes, at the end".format(*os.getloadavg()),
         "load generator": "locust" if WRK.missing else "wrk; locust for (g)",
         "versions": f"Python {platform.python_version()}, " + ", ".join(filter(None, map(_version, PACKAGES))),
         "rounds": f"{effort.visits} visits to each peer, {effort.repeats} rounds in each after a warm-up; "
         f"median (least-greatest); {seconds:.0f} s in all",
     }
+
+
+def _kernel() -> str:
+    """Its major and minor version; what follows tells whose build it is."""
+    return ".".join(platform.release().split(".")[:2])
 
 
 def _version(package: str) -> str | None:

@@ -12,6 +12,8 @@ IN_PROCESS, RUN_LOCAL, RUN_REMOTE = LOOP, "tutorial: run_local", "tutorial: run_
 NO_PEERS = {SERVICE, GRPC, IN_PROCESS, RUN_LOCAL, RUN_REMOTE}
 """Those that do not distribute, or not with the same kernel."""
 
+MANY_WAITING = 10_000
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -40,11 +42,12 @@ def simulation_goals(simulation: dict[str, Any] | None) -> list[Goal]:
     """The goals that ``make simulate`` decides, from the JSON that it writes; None: it has not run."""
     runs = simulation["runs"] if simulation else []
     efficiencies = [run["efficiency"] for run in runs if run["num_workers"] == 1_000]
-    waiting = simulation["waiting"] if simulation else []
+    waiting = [run for run in (simulation["waiting"] if simulation else []) if run["num_waiting"] >= MANY_WAITING]
     microseconds = max((run["batch_microseconds"] for run in waiting), default=None)
+    best = max(efficiencies, default=None)
     return [
-        Goal(8, "simulated efficiency with 1,000 workers", ">=", 0.95, max(efficiencies, default=None)),
-        Goal(8, "microseconds to dispatch a batch while 10,000 jobs wait", "<=", 100, microseconds),
+        Goal(8, "simulated efficiency with 1,000 workers, best number of ingresses", ">=", 0.95, best),
+        Goal(8, f"microseconds to dispatch a batch while {MANY_WAITING:,} jobs or more wait", "<=", 100, microseconds),
     ]
 
 

@@ -9,7 +9,7 @@ from benchmarks.cpus import CPUS
 from benchmarks.kernel import compute_at_once
 
 JOBS = {"a": (100_000, CPUS), "b": (100_000, 64), "c": (1_000_000, 1)}
-"""Letter of issue 3 -> (terms of a sequence, number of sequences)."""
+"""Letter of the table's column -> (terms of a sequence, number of sequences)."""
 TINY_JOB = {"sequence_size": 10, "num_sequences": 1}
 CONNECTIONS = 32
 WARM_UPS = 3

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import platform
 from pathlib import Path
 
 import pytest
 
 from benchmarks import memory, run
+from benchmarks.about import about
 from benchmarks.figures import Figures, one_sequence_speedups, percentile
 from benchmarks.goals import FASTAPI, IN_PROCESS, SERVICE, goals, simulation_goals
 from benchmarks.needs import Need, missing
@@ -95,15 +97,24 @@ def test_every_goal_is_given_as_shipped_and_with_grpc() -> None:
     }
 
 
-def test_the_simulations_goals_are_of_its_best_number_of_ingresses() -> None:
+def test_the_simulations_goals_are_of_its_best_number_of_ingresses_and_of_many_jobs_waiting() -> None:
     runs = [{"num_workers": 1_000, "efficiency": 0.85}, {"num_workers": 1_000, "efficiency": 0.96}]
     simulation = {
         "runs": [*runs, {"num_workers": 10, "efficiency": 0.99}],
-        "waiting": [{"batch_microseconds": 90.0}, {"batch_microseconds": 120.0}],
+        "waiting": [
+            {"num_waiting": 196, "batch_microseconds": 150.0},
+            {"num_waiting": 10_000, "batch_microseconds": 90.0},
+            {"num_waiting": 19_996, "batch_microseconds": 120.0},
+        ],
     }
 
     assert [(goal.value, goal.met) for goal in simulation_goals(simulation)] == [(0.96, True), (120.0, False)]
     assert [goal.met for goal in simulation_goals(None)] == [None, None]
+
+
+def test_the_report_does_not_tell_which_build_of_the_kernel_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "release", lambda: "6.18.44-build-445")
+    assert about(QUICK, 1.0)["machine"].endswith(f"{platform.system()} 6.18")
 
 
 def test_what_is_not_visited_is_named_with_its_reason() -> None:
