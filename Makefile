@@ -62,7 +62,7 @@ test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 .PHONY: chaos
-chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 25 minutes (ONLY=row,row; PROXY=default)
+chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 20 minutes (ONLY=row,row; PROXY=default)
 	@$(BIN)/python -m chaos.run $(if $(ONLY),--only $(ONLY)) $(if $(filter default,$(PROXY)),--default-proxy)
 
 .PHONY: soak

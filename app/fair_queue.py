@@ -87,9 +87,6 @@ class JobQueue:
         self._callers: FairQueue[str] = FairQueue()
         self._jobs: dict[str, FairQueue[int]] = {}
 
-    def __len__(self) -> int:
-        return sum(len(jobs) for jobs in self._jobs.values())
-
     def add(self, caller: str, job: int) -> None:
         """Queue a job; the number must be new."""
         if caller not in self._jobs:

@@ -212,7 +212,7 @@ def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
 EXAMPLE_ERRORS = (
     TooCostlyError(1234.5, 600.0),
     QueueFullError("What stands ahead of the job takes 73.2 s, longer than 60 s.", 14),
-    CallerLimitError("1000 jobs of alice are unfinished: no more are held for one caller.", 3),
+    CallerLimitError("300 jobs of alice are unfinished: no more are held for one caller.", 3),
     NoWorkerError(30.0),
     DrainingError(),
     DeadlineError(300.0),

@@ -33,7 +33,7 @@ def haproxy_files(folder: Path) -> dict[str, str]:
     """Serve's settings for HAProxy's files in ``folder``.
 
     Among them is a socket that rules HAProxy, and to which anyone may connect who can enter the folder.
-    None if the folder's path is too long for one: then the files are where Serve puts them.
+    Nothing if the folder's path is too long for one: then the files are where Serve puts them.
     """
     if len(str(folder)) > MAX_FOLDER_LENGTH:
         return {}

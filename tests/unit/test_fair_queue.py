@@ -199,7 +199,7 @@ def test_a_job_that_is_not_there_can_be_removed() -> None:
     queue.add("caller", 1)
     queue.remove("caller", 2)
     queue.remove("nobody", 1)
-    assert len(queue) == 1
+    assert queue.peek() == 1
 
 
 def test_nothing_is_kept_of_a_caller_without_jobs() -> None:
@@ -207,5 +207,5 @@ def test_nothing_is_kept_of_a_caller_without_jobs() -> None:
     queue.add("caller", 1)
     queue.remove("caller", 1)
     assert queue.peek() is None
-    assert len(queue) == 0
     assert not queue._jobs
+    assert not len(queue._callers)

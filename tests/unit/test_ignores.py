@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("app", "benchmarks", "deployments", "tests")
+FOLDERS = ("app", "benchmarks", "chaos", "deployments", "tests")
 
 
 @pytest.mark.parametrize("path", [p for folder in FOLDERS for p in sorted((ROOT / folder).rglob("*.py"))], ids=str)

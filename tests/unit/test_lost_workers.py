@@ -77,7 +77,7 @@ def test_a_lost_batch_goes_before_what_was_not_sent_yet() -> None:
     run_virtually(main())
 
 
-def test_a_worker_that_lost_a_batch_gets_no_other_for_a_second() -> None:
+def test_a_worker_that_lost_a_batch_gets_no_other_for_five_seconds() -> None:
     """Serve says only later that it is gone: until then it would swallow batch after batch."""
 
     async def main() -> None:
