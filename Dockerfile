@@ -30,5 +30,5 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
   CMD ["python", "-m", "deployments.readiness", "http://127.0.0.1:8000/readyz"]
 STOPSIGNAL SIGTERM
-# The launcher finishes the jobs in flight when it is stopped; `docker stop` needs --time 60 for it.
+# When it is stopped, the launcher waits 30 s for the jobs in flight, drops the rest and ends: `docker stop -t 60`.
 CMD ["python", "-m", "deployments.launch", "--host", "0.0.0.0"]
