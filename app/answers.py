@@ -123,7 +123,9 @@ class BatchModel(_Response):
     worker_id: str
     node_id: str
     num_terms: int
-    attempts: int = Field(description="Workers it was given to until one returned it.")
+    attempts: int = Field(
+        description="Until one returned it: more than 1 if workers were lost with it, or got it wrong."
+    )
     dispatched_at_seconds: float = Field(description="From the job's acceptance, ingress clock.")
     returned_at_seconds: float = Field(description="From the job's acceptance, ingress clock.")
     worker_queued_seconds: float = Field(description="On the worker, not computing.")

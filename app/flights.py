@@ -61,13 +61,16 @@ class Flight:
 
 
 class Flights:
-    """All batches on workers, with what the dispatcher asks of them kept as sums."""
+    """All batches on workers, with what the scheduler asks of them kept as sums.
+
+    The sums leave out what is late: it is computed elsewhere, and may never come back.
+    """
 
     def __init__(self) -> None:
         self._flights: set[Flight] = set()
         self.num_short = 0
         self.seconds = 0.0
-        """Predicted seconds of them all."""
+        """Predicted."""
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -84,17 +87,24 @@ class Flights:
     def remove(self, flight: Flight) -> None:
         """A batch is over."""
         self._flights.remove(flight)
-        self.num_short -= flight.short
-        self.seconds = self.seconds - flight.seconds if self._flights else 0.0  # or rounding would add up
+        if not flight.late:
+            self._leave_out(flight)
+        if not self._flights:
+            self.seconds = 0.0  # or rounding would add up
 
     def newly_late(self, now: float) -> list[Flight]:
         """Those that are late, each once."""
         late = [flight for flight in self._flights if now > flight.due_at and not flight.late]
         for flight in late:
             flight.late = True
+            self._leave_out(flight)
         return late
 
     def postpone(self, seconds: float) -> None:
         """Nothing could come back for so long, because it was the ingress that stood still."""
         for flight in self._flights:
             flight.due_at += seconds
+
+    def _leave_out(self, flight: Flight) -> None:
+        self.num_short -= flight.short
+        self.seconds -= flight.seconds

@@ -112,6 +112,7 @@ class Pool:
         """Give ``worker`` nothing until ``resume``, or until it leaves."""
         self._unlist(worker)
         worker.suspended = True
+        self._stop_awaiting(worker)  # it may never drain
 
     def resume(self, worker: Worker) -> None:
         """Let ``worker`` take batches again."""

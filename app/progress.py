@@ -15,8 +15,8 @@ class Piece:
     """One job's part of a batch. It keeps its identity when it has to be sent again."""
 
     __slots__ = (
-        "attempts", "failed_checks", "first_sequence", "late", "progress", "record", "returned",
-        "seconds", "segments", "shunned_worker_id",
+        "failed_checks", "first_sequence", "late", "progress", "record", "returned",
+        "seconds", "segments", "shunned_worker_id", "used_attempts",
     )  # fmt: skip
 
     def __init__(
@@ -30,7 +30,8 @@ class Piece:
         self.segments = segments
         self.first_sequence = first_sequence
         self.seconds = seconds
-        self.attempts = 0
+        self.used_attempts = 0
+        """How often a worker was lost while it had this piece, or got it wrong."""
         self.failed_checks = 0
         self.late = False
         """It was not back in time, and has been sent to a second worker."""
@@ -47,7 +48,7 @@ class Piece:
     def again(self, segment: Segment, sequence: int, wrong_worker_id: str) -> "Piece":
         """One segment of this piece, which failed its check, as a piece of its own."""
         piece = Piece(self.progress, (segment,), sequence, 0.0)
-        piece.attempts = self.attempts
+        piece.used_attempts = self.used_attempts + 1
         piece.failed_checks = self.failed_checks + 1
         piece.shunned_worker_id = wrong_worker_id
         return piece
@@ -97,7 +98,6 @@ class Progress:
         """Note that a piece of this job goes to a worker, for the first time or again."""
         if self._queued_seconds is None:
             self._queued_seconds = now - self.accepted_at
-        piece.attempts += 1
         if piece.record is None:
             piece.record = BatchRecord(worker_id, "", 0, 0, 0.0, 0.0, 0.0, 0.0)
             self._num_batches += 1
@@ -131,7 +131,7 @@ class Progress:
         self._workers.add(result.worker_id)
         if (record := piece.record) is not None:
             record.worker_id, record.node_id = result.worker_id, result.node_id
-            record.num_terms, record.attempts = num_terms, piece.attempts
+            record.num_terms, record.attempts = num_terms, piece.used_attempts + 1
             record.dispatched_at_seconds = dispatched_at - self.accepted_at
             record.returned_at_seconds = now - self.accepted_at
             record.worker_queued_seconds = result.queued_seconds

@@ -54,6 +54,7 @@ class Scheduler:
         self._pool = Pool()
         self._waiting = WaitingJobs(settings, cost)
         self._retries: deque[Piece] = deque()
+        self._suspensions: dict[Worker, asyncio.TimerHandle] = {}
         self._flights = Flights()
         self._watch = Watch(self._flights, clock, self._look_at)
         self._outage = Outage(settings.worker_wait_seconds, clock, self._give_up_waiting)
@@ -117,9 +118,10 @@ class Scheduler:
             self._send(worker, self._waiting.cut_batch(progress, len(self._pool)))
 
     def _short_lane_closed(self) -> bool:
-        """Whether small jobs had better gather: every worker may have a short batch, and no full one is waiting."""
-        waiting_seconds = self._backlog.seconds - self._flights.seconds
-        return self._flights.num_short >= len(self._pool) and waiting_seconds < SHORT_SECONDS
+        """Whether small jobs had better gather: no worker is idle, each may have a short batch, no full one waits."""
+        if self._flights.num_short < len(self._pool) or self._pool.with_room(1) is not None:
+            return False
+        return self._backlog.seconds - self._flights.seconds < SHORT_SECONDS
 
     def _send(self, worker: Worker, pieces: list[Piece]) -> None:
         batch = Batch(tuple(segment for piece in pieces for segment in piece.segments))
@@ -156,8 +158,6 @@ class Scheduler:
 
     def _returned(self, flight: Flight, result: BatchResult) -> None:
         now = self._clock()
-        if flight.worker.suspended:
-            self._resume(flight.worker)
         compute_seconds = sum(done.compute_seconds for done in result.segments)
         self._cost.observe(work_of_segments(flight.batch.segments), compute_seconds)
         results = iter(result.segments)
@@ -177,6 +177,8 @@ class Scheduler:
                 if wrong.failed_checks >= MAX_FAILED_CHECKS:
                     progress.fail(ComputationError("a segment failed its check twice"))
                 self._retries.append(wrong)
+        if flight.worker.suspended:
+            self._resume(flight.worker)  # not before: it would be sent again what it has just returned
         if any(piece.late for piece in flight.pieces):
             self._stop_unwanted()
 
@@ -188,8 +190,8 @@ class Scheduler:
             return  # they have been sent again already
         for piece in flight.pieces:
             piece.shunned_worker_id = flight.worker.worker_id
-            piece.attempts -= not was_running
-            if piece.attempts >= MAX_ATTEMPTS:
+            piece.used_attempts += was_running
+            if piece.used_attempts >= MAX_ATTEMPTS:
                 failure = ComputationError(f"failed on {MAX_ATTEMPTS} workers")
                 failure.__cause__ = error
                 piece.progress.fail(failure)
@@ -202,7 +204,6 @@ class Scheduler:
             self._suspend(flight.worker)
             for piece in flight.pieces:
                 piece.late = True
-                piece.attempts -= 1
                 piece.shunned_worker_id = flight.worker.worker_id
                 self._retries.append(piece)
         if self._retries:
@@ -219,19 +220,20 @@ class Scheduler:
         self._resume_later(worker)
 
     def _resume_later(self, worker: Worker) -> None:
-        asyncio.get_running_loop().call_later(
+        if (timer := self._suspensions.get(worker)) is not None:
+            timer.cancel()
+        self._suspensions[worker] = asyncio.get_running_loop().call_later(
             SUSPENSION_SECONDS, self._end_suspension, worker, context=contextvars.Context()
         )
 
     def _end_suspension(self, worker: Worker) -> None:
-        if not worker.suspended:
-            return
         if worker.in_flight:  # what is there will tell that it lives, or that it does not
             self._resume_later(worker)
         else:
             self._resume(worker)
 
     def _resume(self, worker: Worker) -> None:
+        self._suspensions.pop(worker).cancel()
         self._pool.resume(worker)
         self._note_outage()
         self._pump()

@@ -182,6 +182,62 @@ def test_a_caller_of_a_late_batch_may_leave() -> None:
     run_virtually(main())
 
 
+def test_small_jobs_do_not_wait_for_those_that_a_frozen_worker_has() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        others = [submit(pool, job(seconds, execution=Execution.LOCAL)) for seconds in (0.15, 0.02, 0.3)]
+        await asyncio.sleep(0.05)
+        pool.freeze("w1")
+        stuck = [submit(pool, job(0.001))]
+        await asyncio.sleep(0.15)
+        stuck.append(submit(pool, job(0.001)))
+        await asyncio.gather(*others)
+        assert outcomes(pool, "w1") == {"returned": 1, "running": 2}
+        for _ in range(10):
+            await asyncio.sleep(0.5)
+            (result,) = await asyncio.wait_for(submit(pool, job(0.001)), 1.0)
+            assert result.timing.total_seconds < 0.1
+        await asyncio.gather(*stuck)
+
+    run_virtually(main())
+
+
+def test_a_late_batch_takes_no_place_among_the_short_ones() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2, slice_seconds=0.01)
+        pool.freeze("w0")
+        pool.freeze("w1")
+        stuck = [submit(pool, job(0.001)) for _ in range(10)]
+        await asyncio.sleep(0.1)
+        pool.thaw("w0")
+        long = submit(pool, job(100.0, execution=Execution.LOCAL))
+        await asyncio.sleep(3.0)
+        flights = pool.dispatcher._scheduler._flights
+        assert [flight.short for flight in flights if flight.late] == [True]
+        assert flights.num_short == 0
+        await asyncio.gather(*stuck)
+        long.cancel()
+
+    run_virtually(main())
+
+
+def test_a_batch_that_was_only_late_tells_of_one_attempt() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        task = submit(pool, job(0.1, execution=Execution.LOCAL))
+        await asyncio.sleep(0.05)
+        pool.freeze("w0")
+        await asyncio.sleep(3.0)
+        assert pool.dispatcher._scheduler._retries, "it waits for another worker"
+        pool.thaw("w0")
+        (result,) = await task
+        assert [record.attempts for record in result.batches] == [1]
+        assert len(pool.calls) == 1
+        await idle(pool)
+
+    run_virtually(main())
+
+
 def test_a_small_job_behind_a_long_one_need_not_wait_for_the_long_one_to_be_late() -> None:
     async def main() -> None:
         pool = SimulatedPool(2, Settings(max_compute_seconds=1e6, max_queued_seconds=1e6), slice_seconds=0.01)
@@ -200,7 +256,8 @@ def test_when_the_ingress_itself_stood_still_nothing_is_late(caplog: pytest.LogC
         pool = SimulatedPool(2)
         loop = asyncio.get_running_loop()
         stood_still_seconds = 0.0
-        pool.dispatcher._clock = lambda: loop.time() + stood_still_seconds
+        scheduler = pool.dispatcher._scheduler
+        scheduler._clock = scheduler._watch._clock = lambda: loop.time() + stood_still_seconds
         task = submit(pool, job(0.1, 60))
         await asyncio.sleep(0.51)
         stood_still_seconds = 30.0

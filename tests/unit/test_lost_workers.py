@@ -8,7 +8,9 @@ import pytest
 from app.dispatcher import Dispatcher
 from app.errors import ComputationError, NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment
+from app.scheduler import SUSPENSION_SECONDS
 from app.settings import Settings
+from tests.unit.manual_pool import ManualPool
 from tests.unit.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
 from tests.virtual_time import run_virtually
 
@@ -20,7 +22,7 @@ def is_poison(segment: Segment) -> bool:
     return segment.stop == POISON_SIZE
 
 
-def submit(pool: SimulatedPool, *jobs: Job) -> "asyncio.Task[list[JobResult]]":
+def submit(pool: SimulatedPool | ManualPool, *jobs: Job) -> "asyncio.Task[list[JobResult]]":
     return asyncio.create_task(pool.dispatcher.run(*jobs))
 
 
@@ -106,6 +108,30 @@ def test_a_worker_that_was_only_unreachable_is_used_again() -> None:
         (result,) = await pool.dispatcher.run(job(1.0, 20))
         assert result.timing.num_workers == 2
         assert min(call.sent_at for call in pool.calls if call.worker_id == "w1") == pytest.approx(5.0, abs=0.01)
+
+    run_virtually(main())
+
+
+def test_each_loss_begins_the_time_without_batches_anew() -> None:
+    async def main() -> None:
+        pool = ManualPool(ROOMY)
+        pool.join()
+        first, second = (submit(pool, job(1.0, execution=Execution.LOCAL)) for _ in range(2))
+        await asyncio.sleep(0.001)
+        lost, back = pool.calls
+        lost.lose()
+        await asyncio.sleep(0.499)
+        back.succeed()  # it lives
+        await second
+        await asyncio.sleep(4.4)
+        (call,) = pool.calls
+        assert call.sent_at == pytest.approx(0.5)
+        call.lose()
+        await asyncio.sleep(SUSPENSION_SECONDS - 0.01)
+        assert not pool.calls
+        await asyncio.sleep(0.02)
+        pool.succeed_all()
+        await first
 
     run_virtually(main())
 

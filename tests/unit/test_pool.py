@@ -137,6 +137,19 @@ def test_after_one_retry_a_worker_drains_for_the_next() -> None:
     assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None, "it drains for the second"
 
 
+def test_retries_go_on_when_the_worker_that_drains_for_them_stands_still() -> None:
+    pool = pool_of("a", "b", "c")
+    for _ in "abc":
+        take(pool)
+    assert pool.for_retry("a") is None
+    (drains,) = [worker for worker in pool._workers.values() if worker.reserved]
+    pool.suspend(drains)
+    assert pool.for_retry("a") is None
+    (other,) = [worker for worker in pool._workers.values() if worker.reserved and worker is not drains]
+    pool.release(other, 0.1)
+    assert pool.for_retry("a") is other
+
+
 def test_what_a_worker_has_is_the_sum_of_its_batches() -> None:
     pool = pool_of("a")
     worker = take(pool, 0.3)
