@@ -6,47 +6,21 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import yaml
 
 from chaos.stage import changed_config
-from deployments.launched import Service, launched
+from deployments.launched import Service
 from deployments.own_config import prepare
 from tests.serve import bounds
 from tests.serve.listening import check_listening, listeners
 from tests.serve.processes import alive, descendants, wait_until
 
 ROOT = Path(__file__).parents[2]
-
-
-def renamed(config: dict[str, Any]) -> None:
-    """The application gets another name."""
-    config["applications"][0]["name"] = "another"
-
-
-def test_jobs_in_flight_are_answered_before_the_launcher_ends_whatever_the_application_is_called() -> None:
-    with changed_config(renamed) as path, launched("--cpus", "1", "--config", str(path)) as service:
-        everything = descendants(service.process.pid)
-        answers: list[int] = []
-
-        def post() -> None:
-            body = {"sequence_size": 100_000, "num_sequences": 100}
-            answers.append(httpx.post(f"{service.url}/fibonacci", json=body, timeout=60).status_code)
-
-        caller = threading.Thread(target=post)
-        caller.start()
-        wait_until(lambda: httpx.get(f"{service.url}/pool").json()["unfinished_jobs"] == 1, 10, "the job runs")
-        assert service.stop(signal.SIGTERM) == 0
-        caller.join()
-    assert answers == [200]
-    assert "waiting for 1 jobs" in "".join(service.output)
-    assert not alive(everything)
 
 
 def test_a_signal_before_the_service_is_ready_ends_the_launcher_cleanly() -> None:
