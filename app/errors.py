@@ -40,7 +40,7 @@ class QueueFullError(RefusedError):
 
 
 class CallerLimitError(RefusedError):
-    """The caller, known by its API key, has too much unfinished; others are not concerned."""
+    """The caller, known by its API key, has too much unfinished; nobody else is affected."""
 
     def __init__(self, reason: str, retry_after_seconds: int) -> None:
         super().__init__(reason, retry_after_seconds)

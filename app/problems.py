@@ -66,7 +66,7 @@ PROBLEM_TYPES = {
         "Caller limit",
         "The caller, known by its API key, has as many unfinished jobs as one caller may have (setting "
         "max_caller_jobs), or what its own jobs put ahead of this one is predicted to take too long "
-        "(max_caller_queued_seconds). Other callers are not concerned. Nothing was computed.",
+        "(max_caller_queued_seconds). Other callers are unaffected. Nothing was computed.",
         "Post the job again after the seconds in Retry-After, or when an earlier job is answered.",
     ),
     "no-worker": ProblemType(

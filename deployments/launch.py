@@ -64,7 +64,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="how long a signal waits for jobs in flight (default: %(default)s)",
     )
     parser.add_argument("--verbose", action="store_true", help="show the logs of all processes")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.cpus is not None and options.cpus < 1:
+        parser.error("argument --cpus: at least 1")
+    return options
 
 
 def _set_environment() -> None:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from chaos.stage import changed_config
+from deployments import launch
 from deployments.launched import Service
 from deployments.own_config import prepare
 from tests.serve import bounds
@@ -36,6 +37,12 @@ def test_a_signal_before_the_service_is_ready_ends_the_launcher_cleanly() -> Non
     first, *others = output.splitlines()
     assert "starting on" in first
     assert (launcher.returncode, others) == (0, ["stopped"])
+
+
+def test_a_cluster_has_at_least_one_cpu(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        launch.main(["--cpus", "0"])
+    assert "--cpus: at least 1" in capsys.readouterr().err
 
 
 def test_a_busy_port_gives_one_clear_line(service: Service) -> None:
