@@ -68,7 +68,9 @@ def ingress_killed(stage: Stage, seconds: float = 25) -> Outcome:
     """One of two ingress replicas: only what was in flight on it fails."""
     with open_loop(stage.url, stage.rate) as record:
         time.sleep(SETTLE_SECONDS)
-        stage.processes(INGRESS)[0].kill()
+        victim = stage.processes(INGRESS)[0]
+        victim.kill()
+        stage.until(lambda: not alive([victim]), 5)  # while it dies its socket still takes requests: they are on it too
         killed_at = _now_of(record)
         back = stage.until(lambda: _ingresses(stage) == 2, 60)
         time.sleep(max(0.0, seconds - SETTLE_SECONDS - back))
