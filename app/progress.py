@@ -31,7 +31,7 @@ class Piece:
         self.first_sequence = first_sequence
         self.seconds = seconds
         self.used_attempts = 0
-        """How often a worker was lost while it had this piece, or got it wrong."""
+        """How often a worker was lost with it, failed at it, or got it wrong."""
         self.failed_checks = 0
         self.late = False
         """It was not back in time, and has been sent to a second worker."""

@@ -185,9 +185,9 @@ class Scheduler:
     def _retry(self, flight: Flight, error: BaseException) -> None:
         """Send the pieces of a lost batch again, each alone: a poison job fails alone."""
         logger.warning("a batch was lost with worker %s: %r", flight.worker.worker_id, error)
-        was_running = not isinstance(error, WorkerLostError) or error.was_running
         if flight.late:
             return  # they have been sent again already
+        was_running = not isinstance(error, WorkerLostError) or error.was_running
         for piece in flight.pieces:
             piece.shunned_worker_id = flight.worker.worker_id
             piece.used_attempts += was_running

@@ -26,8 +26,8 @@ POOL_AGE_SECONDS = 0.5
 """How long an answer about the pool is given again."""
 
 GC_THRESHOLDS = (700, 10, 100)
-"""Ten times as many as usual before all objects are walked, those of all unfinished jobs among them: under overload
-that stood still the event loop for 70 to 150 ms every 6 s, and found nothing."""
+"""All objects, those of every unfinished job among them, are walked ten times as seldom as usual: under overload that
+held up the event loop for 70 to 150 ms every 6 s, and found no garbage."""
 
 
 @serve.ingress()
