@@ -44,8 +44,8 @@ class Backlog:
     def __iter__(self) -> Iterator[Progress]:
         return iter(self._jobs.values())
 
-    def admit(self, jobs: Sequence[Progress], num_workers: int) -> None:
-        """Take in jobs of one caller that belong together.
+    def admit(self, jobs: Sequence[Progress], capacity: float) -> None:
+        """Take in jobs of one caller that belong together. ``capacity``: core-seconds that the pool computes a second.
 
         Raises ``TooCostlyError`` if they alone exceed the limit, ``CallerLimitError`` if their caller has a name and
         too much unfinished, ``QueueFullError`` if too much stands ahead of them.
@@ -55,8 +55,8 @@ class Backlog:
         if seconds > settings.max_compute_seconds:
             raise TooCostlyError(seconds, settings.max_compute_seconds)
         if caller:
-            self._check_caller(caller, max(seconds, WHOLE_SECONDS), max(1, num_workers))
-        wait_seconds = self._seconds_ahead_of(caller, seconds, num_workers) / max(1, num_workers)
+            self._check_caller(caller, max(seconds, WHOLE_SECONDS), capacity)
+        wait_seconds = self._seconds_ahead_of(caller, seconds, capacity) / capacity
         if (excess := wait_seconds - settings.max_queued_seconds) > 0:
             limit = f"longer than {settings.max_queued_seconds:g} s"
             reason = f"What stands ahead of the job takes {wait_seconds:.1f} s, {limit}."
@@ -92,7 +92,7 @@ class Backlog:
             holding.seconds = max(0.0, holding.seconds + change)
         job.unfinished_seconds = seconds
 
-    def _check_caller(self, caller: str, seconds: float, num_workers: int) -> None:
+    def _check_caller(self, caller: str, seconds: float, capacity: float) -> None:
         settings = self._settings
         if (holding := self._holdings.get(caller)) is None:
             return
@@ -100,18 +100,18 @@ class Backlog:
             reason = f"{len(holding.jobs)} jobs of {caller} are unfinished: no more are held for one caller."
             service = min(holding.remaining) * len(holding.jobs)  # they take turns until the first is finished
         else:
-            allowed = settings.max_caller_queued_seconds * num_workers
+            allowed = settings.max_caller_queued_seconds * capacity
             if holding.seconds <= allowed:
                 return  # before the sum over the caller's jobs
             if (own_seconds := seconds_ahead(holding.remaining, seconds)) <= allowed:
                 return
             service = service_until(holding.remaining, seconds, allowed)
             limit = f"longer than {settings.max_caller_queued_seconds:g} s"
-            reason = f"What {caller} has ahead of the job takes {own_seconds / num_workers:.1f} s by itself, {limit}."
-        retry_after_seconds = (service + self._others_seconds(caller, service)) / num_workers
+            reason = f"What {caller} has ahead of the job takes {own_seconds / capacity:.1f} s by itself, {limit}."
+        retry_after_seconds = (service + self._others_seconds(caller, service)) / capacity
         raise CallerLimitError(reason, max(1, math.ceil(retry_after_seconds)))
 
-    def _seconds_ahead_of(self, caller: str, seconds: float, num_workers: int) -> float:
+    def _seconds_ahead_of(self, caller: str, seconds: float, capacity: float) -> float:
         """Predicted core-seconds that the fair queue serves before a newcomer of ``seconds`` is finished, without it.
 
         A fair queue lets nobody do more than the newcomer while both are there. It is over callers first: each of the
@@ -120,7 +120,7 @@ class Backlog:
         waits for hardly more. Small jobs all count as a whole (``WHOLE_SECONDS``).
         """
         seconds = max(seconds, WHOLE_SECONDS)
-        if self.seconds <= self._settings.max_queued_seconds * max(1, num_workers):
+        if self.seconds <= self._settings.max_queued_seconds * capacity:
             return self.seconds  # the sums below are no more than this, and they are not needed exactly
         holding = self._holdings.get(caller)
         own_seconds = 0.0 if holding is None else seconds_ahead(holding.remaining, seconds)

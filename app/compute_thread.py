@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from app.compute import compute
 from app.job import Segment, SegmentResult
@@ -24,15 +25,23 @@ SLICES_A_TURN = 25
 LOWEST_PRIORITY = 19
 
 
+class Computed(NamedTuple):
+    """What a caller gets, with the CPU time that the thread spent on it."""
+
+    segments: Results
+    cpu_seconds: float
+
+
 class _Run:
     """One caller's segments, somewhere between begun and computed."""
 
-    __slots__ = ("abandoned", "finished", "loop", "slices", "slices_left")
+    __slots__ = ("abandoned", "cpu_seconds", "finished", "loop", "slices", "slices_left")
 
     def __init__(self, slices: Generator[None, None, Results]) -> None:
         self.slices = slices
         self.loop = asyncio.get_running_loop()
         self.finished: asyncio.Future[Results] = self.loop.create_future()
+        self.cpu_seconds = 0.0
         self.abandoned = False
         self.slices_left = SLICES_OF_THE_FIRST_TURN
         """Of its turn."""
@@ -69,13 +78,13 @@ class ComputeThread:
         self._num_waiting = threading.Semaphore(0)
         threading.Thread(target=self._compute, name="compute", daemon=True).start()
 
-    async def run(self, segments: Sequence[Segment]) -> Results:
+    async def run(self, segments: Sequence[Segment]) -> Computed:
         """The results of ``app.compute.compute``. If this is cancelled, computing stops at the slice's end."""
         run = _Run(compute(segments))
         self._new.append(run)
         self._num_waiting.release()
         try:
-            return await run.finished
+            return Computed(await run.finished, run.cpu_seconds)
         finally:
             run.abandoned = True
 
@@ -92,14 +101,17 @@ class ComputeThread:
         run = self._new.popleft() if self._was_new else self._begun.popleft()
         if run.abandoned:
             return
+        begun = time.thread_time()
         try:
             next(run.slices)
         except StopIteration as end:
+            run.cpu_seconds += time.thread_time() - begun
             results: Results = end.value
             run.tell(run.finish, results)
         except Exception as error:  # noqa: BLE001 (it is raised where the result is awaited)
             run.tell(run.fail, error)
         else:
+            run.cpu_seconds += time.thread_time() - begun
             self._queue_again(run)
             self._num_waiting.release()
 

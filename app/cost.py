@@ -1,4 +1,4 @@
-"""What a segment will cost, in seconds, and its inverse: where to cut so that a piece costs so much.
+"""What a segment will cost, in CPU seconds, and its inverse: where to cut so that a piece costs so much.
 
 The model is linear in three kinds of work, so that one batch of many segments is a sum:
 
@@ -55,10 +55,10 @@ DEFAULT_SECONDS = (2.2e-10, 8e-8, 3.5e-10)
 """Seconds a unit of doublings, terms and words, measured on an AMD EPYC core with GMP 6.3."""
 
 NOISE_VARIANCE = 0.1**2
-"""A batch's time on a shared machine strays by about a tenth."""
+"""A batch's CPU time on a shared machine strays by about a tenth."""
 MIN_SECONDS = 0.005
-"""A shorter batch is not learnt from: its time is mostly that of cold caches and switches, and a flood of tiny jobs
-would teach that all is slow (six times, as measured)."""
+"""A shorter batch is not learnt from: its time is mostly that of cold caches, and a flood of tiny jobs would teach
+that all is slow."""
 DRIFT_VARIANCE = 0.02**2
 """How far a constant is believed to move from one batch to the next: caches, neighbours, clocks."""
 SPEED_VARIANCE = 2.0**2
@@ -67,6 +67,8 @@ CONSTANT_VARIANCE = 0.5**2
 """How far one constant may be from the others, before the first batch and after long disuse."""
 MIN_FACTOR = 0.05
 """No constant falls below this part of its default: costs stay positive."""
+SPEED_SECONDS = 2.0
+"""CPU seconds of batches after which what was known of the speed before counts for 1/e."""
 
 
 class CostModel:
@@ -76,26 +78,32 @@ class CostModel:
     with a random walk: three numbers and a 3 x 3 covariance. Plain least-mean-squares steps were tried
     and stayed 60 % wrong after 50 batches in the constant that batches use least; least squares with
     exponential forgetting forgets what the last batches did not use.
+
+    It learns from CPU time. Elapsed time, which was tried, is three times that beside a flood of tiny requests; the
+    constants kept it when the flood was over, and jobs were refused as too costly that were not. What others take of
+    the cores is in ``speed``, which says how long something takes and never what it costs.
     """
 
-    __slots__ = ("_covariance", "_factors", "seconds_per_unit")
+    __slots__ = ("_covariance", "_factors", "seconds_per_unit", "speed")
 
     def __init__(self, seconds_per_unit: tuple[float, float, float] = DEFAULT_SECONDS) -> None:
         self.seconds_per_unit = seconds_per_unit
         self._factors = [now / default for now, default in zip(seconds_per_unit, DEFAULT_SECONDS, strict=True)]
         self._covariance = [[SPEED_VARIANCE + CONSTANT_VARIANCE * (i == j) for j in range(3)] for i in range(3)]
+        self.speed = 1.0
+        """CPU seconds that computing has got a second lately, at most 1: the cores have others to serve too."""
 
     def seconds(self, work: Work) -> float:
-        """Predicted seconds of this much work on one core."""
+        """Predicted CPU seconds of this much work."""
         per_doubling, per_term, per_word = self.seconds_per_unit
         return per_doubling * work.doublings + per_term * work.terms + per_word * work.words
 
     def segment_seconds(self, start: int, stop: int, count: int = 1) -> float:
-        """Predicted seconds of ``count`` segments of terms ``start`` .. ``stop - 1``."""
+        """Predicted CPU seconds of ``count`` segments of terms ``start`` .. ``stop - 1``."""
         return self.seconds(work_of(start, stop, count))
 
     def overhead_seconds(self, index: int) -> float:
-        """Predicted seconds of one seed and one check at about ``index``: what a cut there costs."""
+        """Predicted CPU seconds of one seed and one check at about ``index``: what a cut there costs."""
         return self.seconds_per_unit[0] * (DOUBLINGS_PER_SEGMENT + 2 * _doublings(index))
 
     def stop_for(self, start: int, seconds: float) -> int:
@@ -112,10 +120,17 @@ class CostModel:
         root = math.sqrt(linear * linear + 4 * quadratic * budget)
         return start + max(1, int(2 * budget / (linear + root)))
 
-    def observe(self, work: Work, seconds: float) -> None:
-        """Learn from a batch that took ``seconds`` of computing: one Kalman step on the relative error."""
-        if seconds < MIN_SECONDS:
-            return
+    def observe(self, work: Work, cpu_seconds: float, elapsed_seconds: float) -> None:
+        """Learn from a batch: its CPU seconds, and the seconds in which it got them."""
+        if cpu_seconds > 0 and elapsed_seconds > 0:
+            # Weighted by CPU time, so that one batch on a worker that stood still does not tell of a slow pool.
+            news = 1 - math.exp(-cpu_seconds / SPEED_SECONDS)
+            self.speed += news * (min(1.0, cpu_seconds / elapsed_seconds) - self.speed)
+        if cpu_seconds >= MIN_SECONDS:
+            self._update(work, cpu_seconds)
+
+    def _update(self, work: Work, seconds: float) -> None:
+        """One Kalman step on the relative error of the predicted seconds."""
         units = (work.doublings, work.terms, work.words)
         shares = [d * u / seconds for d, u in zip(DEFAULT_SECONDS, units, strict=True)]
         covariance, factors = self._covariance, self._factors

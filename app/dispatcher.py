@@ -58,7 +58,12 @@ class Dispatcher:
     @property
     def drain_seconds(self) -> float:
         """Predicted seconds until everything admitted is computed, by the workers there are."""
-        return self._backlog.seconds / max(1, self.num_workers)
+        return self._backlog.seconds / self._capacity
+
+    @property
+    def _capacity(self) -> float:
+        """Core-seconds that the pool computes a second; without a worker, as if there were one."""
+        return max(1, self.num_workers) * self.cost.speed
 
     def set_workers(self, worker_ids: Iterable[str]) -> None:
         """Say which workers there are now; a new one is used at once."""
@@ -94,7 +99,7 @@ class Dispatcher:
         self._scheduler.check_workers()
         now = self._clock()
         admitted = [Progress(next(self._numbers), job, Line(job, self.cost), now) for job in jobs]
-        self._backlog.admit(admitted, self.num_workers)
+        self._backlog.admit(admitted, self._capacity)
         return admitted
 
     def _forget(self, progress: Progress) -> None:

@@ -69,6 +69,8 @@ class BatchResult:
     segments: tuple[SegmentResult, ...]
     queued_seconds: float
     """Time on the worker that was not computing: waiting for its one compute thread."""
+    cpu_seconds: float
+    """CPU time of the compute thread: what the batch cost, however long others held the core meanwhile."""
 
 
 RunBatch = Callable[[str, Batch], Coroutine[Any, Any, BatchResult]]

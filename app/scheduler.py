@@ -131,7 +131,9 @@ class Scheduler:
             self._run_batch(worker.worker_id, batch), context=contextvars.Context()
         )
         now = self._clock()
-        flight = Flight(worker, pieces, batch, task, now, num_ingresses=self._num_ingresses)
+        flight = Flight(
+            worker, pieces, batch, task, now, num_ingresses=self._num_ingresses, speed=self._cost.speed
+        )
         self._flights.add(flight)
         self._pool.occupy(worker, flight.seconds)
         self._watch.start()
@@ -158,8 +160,8 @@ class Scheduler:
 
     def _returned(self, flight: Flight, result: BatchResult) -> None:
         now = self._clock()
-        compute_seconds = sum(done.compute_seconds for done in result.segments)
-        self._cost.observe(work_of_segments(flight.batch.segments), compute_seconds)
+        elapsed_seconds = sum(done.compute_seconds for done in result.segments)
+        self._cost.observe(work_of_segments(flight.batch.segments), result.cpu_seconds, elapsed_seconds)
         results = iter(result.segments)
         for piece in flight.pieces:
             progress = piece.progress

@@ -33,14 +33,14 @@ class FibonacciWorker:
         received_at = time.perf_counter()
         self._num_running += 1
         try:
-            results = await self._compute_thread.run(batch.segments)
+            computed = await self._compute_thread.run(batch.segments)
         finally:
             self._num_running -= 1
-        compute_seconds = sum(result.compute_seconds for result in results)
+        compute_seconds = sum(result.compute_seconds for result in computed.segments)
         self._completed_batches += 1
         self._compute_seconds += compute_seconds
         queued_seconds = time.perf_counter() - received_at - compute_seconds
-        return BatchResult(self._worker_id, self._node_id, results, queued_seconds)
+        return BatchResult(self._worker_id, self._node_id, computed.segments, queued_seconds, computed.cpu_seconds)
 
     async def status(self) -> WorkerStatus:
         """This worker's account of itself."""

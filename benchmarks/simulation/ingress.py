@@ -62,7 +62,7 @@ class SimulatedIngress:
             raise
         await asyncio.sleep(self._occupied(self._return_seconds))
         results = tuple(_result(segment, worker.slowness) for segment in batch.segments)
-        return BatchResult(worker_id, "node", results, queued_seconds)
+        return BatchResult(worker_id, "node", results, queued_seconds, seconds)
 
     def _occupied(self, seconds: float) -> float:
         """Take ``seconds`` of the event loop, in order of coming; how long until they are over."""

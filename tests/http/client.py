@@ -27,7 +27,8 @@ async def compute_batch(worker_id: str, batch: Batch) -> BatchResult:
         try:
             next(slices)
         except StopIteration as end:
-            return BatchResult(worker_id, "node", end.value, queued_seconds=0.0)
+            cpu_seconds = sum(result.compute_seconds for result in end.value)
+            return BatchResult(worker_id, "node", end.value, queued_seconds=0.0, cpu_seconds=cpu_seconds)
         await asyncio.sleep(0)
 
 

@@ -71,28 +71,28 @@ def _name(address: str) -> str:
     return address if address == "127.0.0.1" else "node"
 
 
-def listed(column: str, without_ports: set[int]) -> dict[str, Counter[str]]:
-    """The table: of each kind of process the addresses in ``column``, but not the rows of these ports."""
+def listed(column: str, own: list[Listener]) -> dict[str, Counter[str]]:
+    """The table: of each kind of process the addresses in ``column``, but not the rows of ports done without."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in SECURITY.splitlines() if line[:1] == "|"]
     place = rows[0].index(column)
     addresses: dict[str, Counter[str]] = {}
     for row in rows[2:]:
         port = re.search(r"port (\d+)$", row[1])
-        if row[place] != "-" and not (port and int(port[1]) in without_ports):
-            for kind in row[0].split(", "):
+        for kind in row[0].split(", "):
+            if row[place] != "-" and not (port and _does_without(kind, int(port[1]), own)):
                 addresses.setdefault(kind, Counter())[row[place].replace("`HOST`", "127.0.0.1")] += 1
     return addresses
 
 
-def _done_without(own: list[Listener]) -> set[int]:
-    """Of the ports that Ray does without when somebody on the machine has them, or had them when it started."""
-    return FIXED_PORTS - {port for process in own for port in process.ports}
+def _does_without(kind: str, port: int, own: list[Listener]) -> bool:
+    """Whether Ray does without this port, because somebody on the machine has it, or had it when Ray started."""
+    return port in FIXED_PORTS and not any(port in process.ports for process in own if process.kind == kind)
 
 
 def differences(pid: int, column: str) -> list[str]:
     """Between the table and what listens; a line each."""
     real = listeners(pid)
-    table = listed(column, _done_without(real))
+    table = listed(column, real)
     absent = table.keys() - COMES_AND_GOES - {process.kind for process in real}
     return [f"{kind}: listens nowhere" for kind in sorted(absent)] + [
         f"{process.kind}: {dict(process.addresses)}, not {dict(table.get(process.kind, {}))}"

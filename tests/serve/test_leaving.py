@@ -8,7 +8,7 @@ import pytest
 
 from deployments.launched import Service
 from tests.serve import bounds
-from tests.serve.callers import LONG_JOB, open_request
+from tests.serve.callers import LONG_JOB, answer_of, open_request
 from tests.serve.processes import cpu_seconds, wait_until, workers
 
 
@@ -38,9 +38,10 @@ def test_a_caller_that_leaves_takes_no_batch_mate_along(service: Service, client
     stayer.start()
     while stayer.is_alive():  # callers whose small jobs ride with the stayer's, and who leave at once
         leavers = [open_request(service, {"sequence_size": 2_000, "num_sequences": 1}, 0.0) for _ in range(4)]
-        time.sleep(0.005)
+        time.sleep(0.020)
         for leaver in leavers:
             leaver.close()
+    assert not answer_of(long_job)
     long_job.close()
     assert statuses == [200] * 20
     wait_until(lambda: client.get("/pool").json()["unfinished_jobs"] == 0, 10, "nothing is left in the queue")

@@ -30,19 +30,17 @@ class Call:
 
     def succeed(self, slowness: float = 1.0) -> None:
         """Every segment is right; it took ``slowness`` times as long as predicted."""
-        results = tuple(_result(segment, slowness) for segment in self.batch.segments)
-        self.answer.set_result(BatchResult(self.worker_id, "node", results, 0.0))
+        self._answer([_result(segment, slowness) for segment in self.batch.segments])
 
     def err(self, which: int) -> None:
         """One segment fails its check."""
         results = [_result(segment) for segment in self.batch.segments]
         results[which % len(results)] = replace(results[which % len(results)], verified=False)
-        self.answer.set_result(BatchResult(self.worker_id, "node", tuple(results), 0.0))
+        self._answer(results)
 
     def truncate(self) -> None:
         """A result without its last segment."""
-        results = tuple(_result(segment) for segment in self.batch.segments[:-1])
-        self.answer.set_result(BatchResult(self.worker_id, "node", results, 0.0))
+        self._answer([_result(segment) for segment in self.batch.segments[:-1]])
 
     def lose(self, *, was_running: bool = True) -> None:
         """The worker cannot be reached."""
@@ -51,6 +49,10 @@ class Call:
     def fail(self) -> None:
         """The worker's code raises."""
         self.answer.set_exception(RuntimeError("a bug"))
+
+    def _answer(self, results: list[SegmentResult]) -> None:
+        seconds = sum(result.compute_seconds for result in results)
+        self.answer.set_result(BatchResult(self.worker_id, "node", tuple(results), 0.0, seconds))
 
 
 class ManualPool:

@@ -65,7 +65,9 @@ class SimulatedPool:
         latency_seconds: float = 0.001,
         dispatch_seconds: float = 0.0,
         slice_seconds: float = math.inf,
+        speed: float = 1.0,
     ) -> None:
+        """``speed``: CPU seconds that a worker gets a second."""
         self.calls: list[Call] = []
         self.most_in_flight = 0
         """The most batches that any worker held at a time."""
@@ -78,6 +80,7 @@ class SimulatedPool:
         self._latency_seconds = latency_seconds
         self._dispatch_seconds = dispatch_seconds
         self._slice_seconds = slice_seconds
+        self._speed = speed
         self._ingress = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._workers: dict[str, SimulatedWorker] = {}
@@ -144,11 +147,11 @@ class SimulatedPool:
                 await asyncio.sleep(self._dispatch_seconds)
         await asyncio.sleep(self._latency_seconds / 2)
         received_at = self._loop.time()
-        seconds = await self._compute(worker_id, worker, batch)
-        queued_seconds = self._loop.time() - received_at - seconds
+        cpu_seconds = await self._compute(worker_id, worker, batch)
+        queued_seconds = self._loop.time() - received_at - cpu_seconds / self._speed
         await asyncio.sleep(self._latency_seconds / 2)
         results = tuple(self._result(worker_id, segment) for segment in batch.segments)
-        return BatchResult(worker_id, "node", results, queued_seconds)
+        return BatchResult(worker_id, "node", results, queued_seconds, cpu_seconds)
 
     async def _compute(self, worker_id: str, worker: SimulatedWorker, batch: Batch) -> float:
         seconds = rest = COST.seconds(work_of_segments(batch.segments))
@@ -157,7 +160,7 @@ class SimulatedPool:
                 if any(map(self.is_poison, batch.segments)) and worker.alive:
                     self.kill(worker_id)
                 turn = min(rest, self._slice_seconds)
-                await asyncio.sleep(turn)
+                await asyncio.sleep(turn / self._speed)
                 await worker.runs.wait()
                 rest -= turn
         return seconds
@@ -167,7 +170,7 @@ class SimulatedPool:
             num_terms=(segment.stop - segment.start) * segment.count,
             count=segment.count,
             verified=not self.is_wrong(worker_id, segment),
-            compute_seconds=COST.segment_seconds(segment.start, segment.stop, segment.count),
+            compute_seconds=COST.segment_seconds(segment.start, segment.stop, segment.count) / self._speed,
             last_term=LastTerm(segment.stop - 1, 1, 1, "") if segment.wants_last_term and segment.stop else None,
         )
 

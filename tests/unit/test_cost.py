@@ -35,7 +35,12 @@ def watch(cost: CostModel, true: CostModel, num_batches: int, noise: float) -> N
         like = rng.choice(MIXED)
         stop = like.start + int((like.stop - like.start) * rng.uniform(0.2, 1.0))
         work = work_of(like.start, stop, like.count)
-        cost.observe(work, true.seconds(work) * rng.gauss(1.0, noise))
+        learn(cost, work, true.seconds(work) * rng.gauss(1.0, noise))
+
+
+def learn(cost: CostModel, work: Work, cpu_seconds: float, speed: float = 1.0) -> None:
+    """Observe a batch that got ``speed`` CPU seconds a second."""
+    cost.observe(work, cpu_seconds, cpu_seconds / speed)
 
 
 def assert_agree(cost: CostModel, true: CostModel) -> None:
@@ -129,7 +134,7 @@ def test_an_unlike_machine_is_known_after_fifty_batches(factors: tuple[float, fl
 
 def test_the_first_batch_tells_the_speed_of_the_machine() -> None:
     cost, work = CostModel(), work_of(0, 100_000)
-    cost.observe(work, 5 * cost.seconds(work))
+    learn(cost, work, 5 * cost.seconds(work))
     assert cost.seconds(work) == pytest.approx(5 * CostModel().seconds(work), rel=0.05)
     assert cost.segment_seconds(0, 300_000) == pytest.approx(5 * CostModel().segment_seconds(0, 300_000), rel=0.2)
 
@@ -145,24 +150,59 @@ def test_batches_of_microseconds_hardly_count() -> None:
     cost, work = CostModel(), work_of(0, 10)
     watch(cost, CostModel(), num_batches=50, noise=0.03)
     for _ in range(50):
-        cost.observe(work, 10 * cost.seconds(work))
+        learn(cost, work, 10 * cost.seconds(work))
     assert_agree(cost, CostModel())
 
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 50_000_000), st.integers(0, 1_000_000), st.floats(-1.0, 1e6)),
+        st.tuples(
+            st.integers(0, 50_000_000), st.integers(0, 1_000_000), st.floats(-1.0, 1e6), st.floats(-1.0, 1e6)
+        ),
         max_size=60,
     )
 )
-def test_constants_stay_positive_whatever_is_observed(observed: list[tuple[int, int, float]]) -> None:
+def test_constants_stay_positive_whatever_is_observed(observed: list[tuple[int, int, float, float]]) -> None:
     cost = CostModel()
-    for start, length, seconds in observed:
-        cost.observe(work_of(start, start + length), seconds)
+    for start, length, cpu_seconds, elapsed_seconds in observed:
+        cost.observe(work_of(start, start + length), cpu_seconds, elapsed_seconds)
         assert all(0 < constant < math.inf for constant in cost.seconds_per_unit)
+        assert 0 < cost.speed <= 1
 
 
 def test_a_batch_that_took_no_time_teaches_nothing() -> None:
     cost = CostModel()
-    cost.observe(work_of(0, 0), 0.0)
-    assert cost.seconds_per_unit == DEFAULT_SECONDS
+    cost.observe(work_of(0, 0), 0.0, 0.0)
+    assert (cost.seconds_per_unit, cost.speed) == (DEFAULT_SECONDS, 1.0)
+
+
+def test_a_core_that_others_use_too_makes_slower_and_not_costlier() -> None:
+    cost, work = CostModel(), work_of(0, 100_000)
+    seconds = cost.seconds(work)
+    for _ in range(500):
+        learn(cost, work, seconds, speed=0.25)
+    assert cost.seconds(work) == pytest.approx(seconds)
+    assert cost.speed == pytest.approx(0.25, rel=0.05)
+    for _ in range(500):
+        learn(cost, work, seconds)
+    assert cost.speed == pytest.approx(1.0, rel=0.05)
+
+
+def test_the_speed_follows_within_seconds_of_computing_whatever_the_size_of_the_batches() -> None:
+    small, large = CostModel(), CostModel()
+    for _ in range(200):
+        small.observe(work_of(0, 0), 0.010, 0.040)
+    large.observe(work_of(0, 0), 2.0, 8.0)
+    assert small.speed == pytest.approx(large.speed) == pytest.approx(0.25 + 0.75 / math.e)
+
+
+def test_one_batch_that_stood_still_hardly_counts() -> None:
+    cost = CostModel()
+    cost.observe(work_of(0, 0), 0.2, 15.0)
+    assert cost.speed > 0.9
+
+
+def test_more_cpu_than_time_is_full_speed() -> None:
+    cost = CostModel()
+    cost.observe(work_of(0, 0), 1.001, 1.0)
+    assert cost.speed == 1.0

@@ -588,6 +588,20 @@ def test_more_workers_drain_the_same_sooner() -> None:
     run_virtually(main())
 
 
+def test_where_others_have_the_cores_too_waiting_takes_longer_and_nothing_costs_more() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2, Settings(max_queued_seconds=30.0, max_compute_seconds=45.0), speed=0.25)
+        await pool.dispatcher.run(job(0.1, 100))
+        task = submit(pool, job(40.0))
+        await asyncio.sleep(0)
+        assert pool.dispatcher.drain_seconds == pytest.approx(4 * 40 / 2, rel=0.05)
+        refusal = await refusal_of(pool, QueueFullError, job(40.0))
+        assert refusal.retry_after_seconds == pytest.approx(4 * 40 / 2 - 30, rel=0.1)
+        await cancel(task)
+
+    run_virtually(main())
+
+
 def test_what_is_ahead_is_what_waits_and_what_is_on_the_workers() -> None:
     async def main() -> None:
         pool = SimulatedPool(2)
@@ -712,7 +726,7 @@ def test_the_cost_model_learns_from_what_comes_back() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
         work = work_of(0, 100_000)
-        pool.dispatcher.cost.observe(work, 10 * COST.seconds(work))
+        pool.dispatcher.cost.observe(work, 10 * COST.seconds(work), 10 * COST.seconds(work))
         await pool.dispatcher.run(job(1.0, 10))
         assert pool.dispatcher.cost.seconds(work) == pytest.approx(COST.seconds(work), rel=0.3)
 

@@ -51,6 +51,17 @@ def test_what_a_frozen_worker_has_is_computed_elsewhere_and_no_attempt_is_used_u
     run_virtually(main())
 
 
+def test_nothing_is_late_because_others_have_the_cores_too() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2, speed=0.05)
+        await pool.dispatcher.run(job(0.1, 100))
+        pool.calls.clear()
+        await pool.dispatcher.run(job(60.0, execution=Execution.LOCAL))
+        assert [call.outcome for call in pool.calls] == ["returned"]
+
+    run_virtually(main())
+
+
 def test_a_frozen_worker_gets_nothing_more_and_is_used_again_once_it_goes_on() -> None:
     async def main() -> None:
         pool = SimulatedPool(2)

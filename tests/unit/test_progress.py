@@ -32,7 +32,7 @@ def right(segment: Segment) -> SegmentResult:
 def come_back(piece: Piece, results: list[SegmentResult]) -> list[Piece]:
     """Sent to w1 at 11 s, back at 14 s."""
     piece.progress.dispatched(piece, "w1", 11.0)
-    return piece.progress.returned(piece, BatchResult("w1", "node", (), 0.25), results, 11.0, 14.0)
+    return piece.progress.returned(piece, BatchResult("w1", "node", (), 0.25, 0.5), results, 11.0, 14.0)
 
 
 def test_every_segment_counts_for_its_own_sequences() -> None:
