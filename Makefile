@@ -59,7 +59,8 @@ simulate: $(BENCH_INSTALLED) ## Simulate 1 to 10,000 workers (ARGS=--help lists 
 
 .PHONY: test
 test: $(INSTALLED) ## Run every test
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest tests/unit tests/http --numprocesses=auto --cov --cov-report=term
+	$(BIN)/python -m pytest tests/serve  # one after the other: they assert latencies
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 20 minutes (ONLY=row,row; PROXY=default)
