@@ -131,9 +131,7 @@ class Scheduler:
             self._run_batch(worker.worker_id, batch), context=contextvars.Context()
         )
         now = self._clock()
-        flight = Flight(
-            worker, pieces, batch, task, now, num_ingresses=self._num_ingresses, speed=self._cost.speed
-        )
+        flight = Flight(worker, pieces, batch, task, now, num_ingresses=self._num_ingresses, speed=self._cost.speed)
         self._flights.add(flight)
         self._pool.occupy(worker, flight.seconds)
         self._watch.start()

@@ -27,6 +27,8 @@ from deployments.console import say
 from deployments.launched import StartError
 
 RESULTS = Path("benchmarks/results")
+BROKEN = "broken"
+"""Instead of rows' names: those that the run before did not keep, or did not come to."""
 FAILURES = (StartError, httpx.HTTPError, psutil.Error, subprocess.SubprocessError, RuntimeError, ValueError, KeyError)
 """What a row may run into when the service is not what it expects: that is the row's outcome, and others follow."""
 
@@ -34,7 +36,7 @@ FAILURES = (StartError, httpx.HTTPError, psutil.Error, subprocess.SubprocessErro
 def main() -> int:
     """Run, write, print; 1 if a promise was broken."""
     options = _parse()
-    rows = [row for row in ROWS if not options.only or row.name in options.only]
+    rows = list(ROWS)
     changes: tuple[Change, ...] = ()
     if options.default_proxy:
         rows = [row for row in rows if row.with_default_proxy]
@@ -43,6 +45,12 @@ def main() -> int:
         soak = functools.partial(soaked, seconds=options.soak)
         rows = [Row("soak", f"sustainable load for {options.soak:g} s", _row("soak").start, soak)]
     results = _Results("soak" if options.soak else "chaos-default-proxy" if options.default_proxy else "chaos")
+    if options.only == [BROKEN]:
+        rows = [row for row in rows if row.name in results.broken_or_missing(rows)]
+    elif options.only:
+        rows = [row for row in rows if row.name in options.only]
+    else:
+        results.forget()
     begun = time.monotonic()
     for row, outcome, seconds in run_all(rows, changes):
         results.add(row, outcome, seconds)
@@ -50,7 +58,7 @@ def main() -> int:
         for line in outcome.told:
             say(f"          {line}")
     say(results.write())
-    broken = [name for name in (row.name for row in rows) if results.rows[name]["broken"]]
+    broken = results.broken_or_missing(rows)
     say(f"{len(rows) - len(broken)} of {len(rows)} kept" + (f"; broken: {', '.join(broken)}" if broken else ""))
     return 1 if broken else 0
 
@@ -120,6 +128,11 @@ class _Results:
         with contextlib.suppress(OSError, ValueError):
             self.rows = json.loads(self._json.read_text())
 
+    def forget(self) -> None:
+        """Begin anew: what this run does not come to is missing."""
+        self.rows.clear()
+        self._save()
+
     def add(self, row: Row, outcome: Outcome, seconds: float) -> None:
         self.rows[row.name] = {
             "text": row.text,
@@ -138,14 +151,21 @@ class _Results:
         }
         order = [known.name for known in ROWS]
         self.rows = dict(sorted(self.rows.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1))
-        RESULTS.mkdir(exist_ok=True)
-        self._json.write_text(json.dumps(self.rows, indent=1) + "\n")
+        self._save()
+
+    def broken_or_missing(self, rows: Iterable[Row]) -> list[str]:
+        """Names of those that were not kept the last time, or not run."""
+        return [row.name for row in rows if row.name not in self.rows or self.rows[row.name]["broken"]]
 
     def write(self) -> str:
         """Write the table, and return it."""
         page = table(self.rows) + "\n"
         self._markdown.write_text(page)
         return page
+
+    def _save(self) -> None:
+        RESULTS.mkdir(exist_ok=True)
+        self._json.write_text(json.dumps(self.rows, indent=1) + "\n")
 
 
 def _row(name: str) -> Row:
@@ -155,11 +175,13 @@ def _row(name: str) -> Row:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos.run", description=__doc__)
     names = [row.name for row in ROWS]
-    parser.add_argument("--only", type=lambda text: text.split(","), default=[], help=f"of {', '.join(names)}")
+    parser.add_argument(
+        "--only", type=lambda text: text.split(","), default=[], help=f"of {', '.join(names)}; or {BROKEN}"
+    )
     parser.add_argument("--default-proxy", action="store_true", help="Serve's own proxy instead of HAProxy")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="only the soak, for so long")
     options = parser.parse_args()
-    if unknown := set(options.only) - set(names):
+    if options.only != [BROKEN] and (unknown := set(options.only) - set(names)):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     return options
 

@@ -65,6 +65,7 @@ class SimulatedPool:
         latency_seconds: float = 0.001,
         dispatch_seconds: float = 0.0,
         slice_seconds: float = math.inf,
+        *,
         speed: float = 1.0,
     ) -> None:
         """``speed``: CPU seconds that a worker gets a second."""

@@ -2,12 +2,15 @@
 
 import contextlib
 import itertools
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 
 from app.fibonacci import TermGenerator
+from chaos import run
 from chaos.jobs import GREATEST_SIZE, LEAST_SIZE, JobSpec, digest, mixed_jobs, true_digest, true_last_term
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record, Request
@@ -140,6 +143,46 @@ def test_only_a_row_that_was_slow_and_nothing_worse_has_a_second_go(
     outcome = run_row(Row("late", "a fault", staged, lambda _: next(outcomes)), stage)
     assert (not outcome.broken, outcome.notes) == (kept, told)
     assert next(outcomes, None) is None
+
+
+@contextlib.contextmanager
+def whole_stage() -> Iterator[mock.Mock]:
+    """A stage on which nothing is amiss."""
+    stage = mock.Mock(until=lambda *_: 0.0, capacity=None)
+    stage.service.process.poll.return_value = None
+    yield stage
+
+
+def test_what_was_broken_or_not_come_to_can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finds: dict[str, Check | None] = {"dies": FAST, "lies": WRONG, "hangs": FAST}
+    ran: list[str] = []
+
+    def row(name: str) -> Row:
+        def go(_: mock.Mock) -> Outcome:
+            ran.append(name)
+            if (check := finds[name]) is None:
+                raise KeyboardInterrupt
+            return Outcome(checks=[check])
+
+        return Row(name, "a fault", whole_stage, go)
+
+    def ends_with(*arguments: str) -> int:
+        ran.clear()
+        monkeypatch.setattr("sys.argv", ["chaos", *arguments])
+        return run.main()
+
+    monkeypatch.setattr(run, "RESULTS", tmp_path)
+    monkeypatch.setattr(run, "ROWS", [row(name) for name in finds])
+    assert (ends_with(), ran) == (1, ["dies", "lies", "hangs"])
+    assert (ends_with("--only", "broken"), ran) == (1, ["lies"])
+    finds["lies"] = FAST
+    assert (ends_with("--only", "broken"), ran) == (0, ["lies"])
+    assert (ends_with("--only", "broken"), ran) == (0, [])
+    finds["lies"] = None
+    with pytest.raises(KeyboardInterrupt):
+        ends_with()
+    finds["lies"] = FAST
+    assert (ends_with("--only", "broken"), ran) == (0, ["lies", "hangs"])
 
 
 def test_computing_for_nobody_is_no_matter_of_time() -> None:

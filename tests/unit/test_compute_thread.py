@@ -18,7 +18,7 @@ SHORT = Segment(0, 1_000, wants_last_term=True)
 ENDLESS = Segment(0, 10_000_000)
 """Minutes of computing."""
 CLOCKS_DIFFER = 0.01
-"""Seconds by which a short CPU time and the time that passed may disagree: they are two clocks, read one after the other."""
+"""Seconds by which a short CPU time and the time that passed may disagree: two clocks, read one after the other."""
 
 
 def finish(slices: Slices) -> Results:

@@ -156,9 +156,7 @@ def test_batches_of_microseconds_hardly_count() -> None:
 
 @given(
     st.lists(
-        st.tuples(
-            st.integers(0, 50_000_000), st.integers(0, 1_000_000), st.floats(-1.0, 1e6), st.floats(-1.0, 1e6)
-        ),
+        st.tuples(st.integers(0, 50_000_000), st.integers(0, 1_000_000), st.floats(-1.0, 1e6), st.floats(-1.0, 1e6)),
         max_size=60,
     )
 )
