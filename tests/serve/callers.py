@@ -62,7 +62,7 @@ def running(service: Service, body: dict[str, object]) -> Iterator[None]:
             return count
 
         with open_request(service, body) as connection:
-            wait_until(lambda: unfinished() > 0 or answer_of(connection), 10, "the job runs")
+            wait_until(lambda: unfinished() > 0 or answer_of(connection) != b"", 10, "the job runs")
             assert not answer_of(connection)
             yield
         wait_until(lambda: unfinished() == 0, 10, "the job is gone")

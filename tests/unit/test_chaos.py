@@ -17,7 +17,7 @@ from chaos.record import Record, Request
 from chaos.registry import Row
 from chaos.rows import workers
 from chaos.run import run_row
-from chaos.stage import Capacity, staged
+from chaos.stage import Capacity, Stage, staged
 from chaos.table import table
 
 
@@ -158,7 +158,7 @@ def test_what_was_broken_or_not_come_to_can_be_run_again(tmp_path: Path, monkeyp
     ran: list[str] = []
 
     def row(name: str) -> Row:
-        def go(_: mock.Mock) -> Outcome:
+        def go(_: Stage) -> Outcome:
             ran.append(name)
             if (check := finds[name]) is None:
                 raise KeyboardInterrupt
