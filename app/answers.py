@@ -104,11 +104,11 @@ class TimingModel(_Response):
 
     total_seconds: float = Field(description="From acceptance to the last batch's return.")
     queued_seconds: float = Field(description="From acceptance to the first batch dispatched.")
-    compute_seconds: float = Field(description="Summed over the job's parts of all batches.")
+    compute_seconds: float = Field(description="Time of computing, summed over the job's parts of all batches.")
     parallelism: float = Field(description="Compute over total: the mean number of busy workers.")
     num_workers: int = Field(description="Distinct workers that computed for the job.")
     num_batches: int
-    predicted_compute_seconds: float = Field(description="The cost predicted at admission.")
+    predicted_compute_seconds: float = Field(description="What was predicted of it at admission.")
 
     @classmethod
     def of(cls, timing: Timing) -> Self:

@@ -24,7 +24,7 @@ class Holding:
 
     @property
     def remaining(self) -> list[float]:
-        """Predicted core-seconds that are left, of each job."""
+        """Predicted seconds of computing that are left, of each job."""
         return [job.unfinished_seconds for job in self.jobs.values()]
 
 
@@ -36,7 +36,7 @@ class Backlog:
         self._jobs: dict[int, Progress] = {}
         self._holdings: dict[str, Holding] = {}
         self.seconds = 0.0
-        """Predicted core-seconds until everything admitted is computed."""
+        """Predicted seconds that one worker would need for everything admitted."""
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -44,19 +44,20 @@ class Backlog:
     def __iter__(self) -> Iterator[Progress]:
         return iter(self._jobs.values())
 
-    def admit(self, jobs: Sequence[Progress], capacity: float) -> None:
-        """Take in jobs of one caller that belong together. ``capacity``: core-seconds that the pool computes a second.
+    def admit(self, jobs: Sequence[Progress], num_workers: int) -> None:
+        """Take in jobs of one caller that belong together.
 
         Raises ``TooCostlyError`` if they alone exceed the limit, ``CallerLimitError`` if their caller has a name and
         too much unfinished, ``QueueFullError`` if too much stands ahead of them.
         """
         settings, caller = self._settings, jobs[0].job.caller
+        core_seconds = sum(job.core_seconds for job in jobs)
+        if core_seconds > settings.max_compute_seconds:
+            raise TooCostlyError(core_seconds, settings.max_compute_seconds)
         seconds = sum(job.predicted_seconds for job in jobs)
-        if seconds > settings.max_compute_seconds:
-            raise TooCostlyError(seconds, settings.max_compute_seconds)
         if caller:
-            self._check_caller(caller, max(seconds, WHOLE_SECONDS), capacity)
-        wait_seconds = self._seconds_ahead_of(caller, seconds, capacity) / capacity
+            self._check_caller(caller, max(seconds, WHOLE_SECONDS), max(1, num_workers))
+        wait_seconds = self._seconds_ahead_of(caller, seconds, num_workers) / max(1, num_workers)
         if (excess := wait_seconds - settings.max_queued_seconds) > 0:
             limit = f"longer than {settings.max_queued_seconds:g} s"
             reason = f"What stands ahead of the job takes {wait_seconds:.1f} s, {limit}."
@@ -92,7 +93,7 @@ class Backlog:
             holding.seconds = max(0.0, holding.seconds + change)
         job.unfinished_seconds = seconds
 
-    def _check_caller(self, caller: str, seconds: float, capacity: float) -> None:
+    def _check_caller(self, caller: str, seconds: float, num_workers: int) -> None:
         settings = self._settings
         if (holding := self._holdings.get(caller)) is None:
             return
@@ -100,19 +101,19 @@ class Backlog:
             reason = f"{len(holding.jobs)} jobs of {caller} are unfinished: no more are held for one caller."
             service = min(holding.remaining) * len(holding.jobs)  # they take turns until the first is finished
         else:
-            allowed = settings.max_caller_queued_seconds * capacity
+            allowed = settings.max_caller_queued_seconds * num_workers
             if holding.seconds <= allowed:
                 return  # before the sum over the caller's jobs
             if (own_seconds := seconds_ahead(holding.remaining, seconds)) <= allowed:
                 return
             service = service_until(holding.remaining, seconds, allowed)
             limit = f"longer than {settings.max_caller_queued_seconds:g} s"
-            reason = f"What {caller} has ahead of the job takes {own_seconds / capacity:.1f} s by itself, {limit}."
-        retry_after_seconds = (service + self._others_seconds(caller, service)) / capacity
+            reason = f"What {caller} has ahead of the job takes {own_seconds / num_workers:.1f} s by itself, {limit}."
+        retry_after_seconds = (service + self._others_seconds(caller, service)) / num_workers
         raise CallerLimitError(reason, max(1, math.ceil(retry_after_seconds)))
 
-    def _seconds_ahead_of(self, caller: str, seconds: float, capacity: float) -> float:
-        """Predicted core-seconds that the fair queue serves before a newcomer of ``seconds`` is finished, without it.
+    def _seconds_ahead_of(self, caller: str, seconds: float, num_workers: int) -> float:
+        """Predicted seconds of computing until a newcomer of ``seconds`` is finished in the fair queue, without its own.
 
         A fair queue lets nobody do more than the newcomer while both are there. It is over callers first: each of the
         caller's own jobs counts with at most ``seconds``, and everything of another caller, however many jobs it is,
@@ -120,7 +121,7 @@ class Backlog:
         waits for hardly more. Small jobs all count as a whole (``WHOLE_SECONDS``).
         """
         seconds = max(seconds, WHOLE_SECONDS)
-        if self.seconds <= self._settings.max_queued_seconds * capacity:
+        if self.seconds <= self._settings.max_queued_seconds * max(1, num_workers):
             return self.seconds  # the sums below are no more than this, and they are not needed exactly
         holding = self._holdings.get(caller)
         own_seconds = 0.0 if holding is None else seconds_ahead(holding.remaining, seconds)

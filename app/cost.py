@@ -1,4 +1,4 @@
-"""What a segment will cost, in CPU seconds, and its inverse: where to cut so that a piece costs so much.
+"""How long a segment will be computed, and the inverse: where to cut so that a piece takes so long.
 
 The model is linear in three kinds of work, so that one batch of many segments is a sum:
 
@@ -52,58 +52,61 @@ def _doublings(index: int) -> float:
 
 
 DEFAULT_SECONDS = (2.2e-10, 8e-8, 3.5e-10)
-"""Seconds a unit of doublings, terms and words, measured on an AMD EPYC core with GMP 6.3."""
+"""Core-seconds (of CPU time) a unit of doublings, terms and words, measured on an AMD EPYC core with GMP 6.3."""
 
 NOISE_VARIANCE = 0.1**2
 """A batch's CPU time on a shared machine strays by about a tenth."""
 MIN_SECONDS = 0.005
-"""A shorter batch is not learnt from: its time is mostly that of cold caches, and a flood of tiny jobs would teach
-that all is slow."""
+"""A batch that costs less teaches no constant: its time is mostly that of cold caches."""
 DRIFT_VARIANCE = 0.02**2
 """How far a constant is believed to move from one batch to the next: caches, neighbours, clocks."""
-SPEED_VARIANCE = 2.0**2
+MACHINE_VARIANCE = 2.0**2
 """How far the machine may be from the one measured on, all constants alike, before the first batch."""
 CONSTANT_VARIANCE = 0.5**2
 """How far one constant may be from the others, before the first batch and after long disuse."""
 MIN_FACTOR = 0.05
 """No constant falls below this part of its default: costs stay positive."""
 SPEED_SECONDS = 2.0
-"""CPU seconds of batches after which what was known of the speed before counts for 1/e."""
+"""Core-seconds of batches after which what was known of the speed before counts for 1/e."""
+MAX_NEWS_SECONDS = 0.5
+"""A batch counts with no more core-seconds: one that stood still for long does not tell of a slow pool."""
+IDLE_SECONDS = 30.0
+"""Idle seconds after which what was known of the speed counts for 1/e: what others take of the cores may have ended."""
 
 
 class CostModel:
-    """Predicts seconds; starts from measured defaults and follows what the batches report.
+    """Predicts core-seconds, and how long they take; starts from measured defaults and follows what batches report.
 
     The constants are tracked, as factors of their defaults, by a Kalman filter (R. E. Kalman, 1960)
     with a random walk: three numbers and a 3 x 3 covariance. Plain least-mean-squares steps were tried
     and stayed 60 % wrong after 50 batches in the constant that batches use least; least squares with
     exponential forgetting forgets what the last batches did not use.
 
-    It learns from CPU time. Elapsed time, which was tried, is three times that beside a flood of tiny requests; the
-    constants kept it when the flood was over, and jobs were refused as too costly that were not. What others take of
-    the cores is in ``speed``, which says how long something takes and never what it costs.
+    They are learnt from CPU time. Elapsed time was tried: beside a flood of tiny requests it is five times as long, and
+    after the flood large jobs were still refused as too costly. What others take of the cores is the ``speed``.
     """
 
     __slots__ = ("_covariance", "_factors", "seconds_per_unit", "speed")
 
     def __init__(self, seconds_per_unit: tuple[float, float, float] = DEFAULT_SECONDS) -> None:
         self.seconds_per_unit = seconds_per_unit
-        self._factors = [now / default for now, default in zip(seconds_per_unit, DEFAULT_SECONDS, strict=True)]
-        self._covariance = [[SPEED_VARIANCE + CONSTANT_VARIANCE * (i == j) for j in range(3)] for i in range(3)]
+        """Seconds a unit that it takes to compute, as ``DEFAULT_SECONDS`` at full speed."""
         self.speed = 1.0
-        """CPU seconds that computing has got a second lately, at most 1: the cores have others to serve too."""
+        """Core-seconds that a computing worker has got a second lately; less than 1 where others use the cores too."""
+        self._factors = [now / default for now, default in zip(seconds_per_unit, DEFAULT_SECONDS, strict=True)]
+        self._covariance = [[MACHINE_VARIANCE + CONSTANT_VARIANCE * (i == j) for j in range(3)] for i in range(3)]
 
     def seconds(self, work: Work) -> float:
-        """Predicted CPU seconds of this much work."""
+        """Predicted seconds that a worker takes to compute this much."""
         per_doubling, per_term, per_word = self.seconds_per_unit
         return per_doubling * work.doublings + per_term * work.terms + per_word * work.words
 
     def segment_seconds(self, start: int, stop: int, count: int = 1) -> float:
-        """Predicted CPU seconds of ``count`` segments of terms ``start`` .. ``stop - 1``."""
+        """Predicted seconds of ``count`` segments of terms ``start`` .. ``stop - 1``."""
         return self.seconds(work_of(start, stop, count))
 
     def overhead_seconds(self, index: int) -> float:
-        """Predicted CPU seconds of one seed and one check at about ``index``: what a cut there costs."""
+        """Predicted seconds of one seed and one check at about ``index``: what a cut there costs."""
         return self.seconds_per_unit[0] * (DOUBLINGS_PER_SEGMENT + 2 * _doublings(index))
 
     def stop_for(self, start: int, seconds: float) -> int:
@@ -120,17 +123,23 @@ class CostModel:
         root = math.sqrt(linear * linear + 4 * quadratic * budget)
         return start + max(1, int(2 * budget / (linear + root)))
 
-    def observe(self, work: Work, cpu_seconds: float, elapsed_seconds: float) -> None:
-        """Learn from a batch: its CPU seconds, and the seconds in which it got them."""
-        if cpu_seconds > 0 and elapsed_seconds > 0:
-            # Weighted by CPU time, so that one batch on a worker that stood still does not tell of a slow pool.
-            news = 1 - math.exp(-cpu_seconds / SPEED_SECONDS)
-            self.speed += news * (min(1.0, cpu_seconds / elapsed_seconds) - self.speed)
-        if cpu_seconds >= MIN_SECONDS:
-            self._update(work, cpu_seconds)
+    def observe(self, work: Work, seconds: float, core_seconds: float) -> None:
+        """Learn from a batch that was computed for ``seconds`` and used ``core_seconds`` of CPU time."""
+        if min(seconds, core_seconds) <= 0:
+            return
+        news = 1 - math.exp(-min(core_seconds, MAX_NEWS_SECONDS) / SPEED_SECONDS)
+        self.speed += news * (min(1.0, core_seconds / seconds) - self.speed)
+        if core_seconds >= MIN_SECONDS:
+            self._update(work, core_seconds)
+        self._set_seconds_per_unit()
+
+    def was_idle(self, seconds: float) -> None:
+        """Nothing has been computed for so long."""
+        self.speed = 1 - (1 - self.speed) * math.exp(-seconds / IDLE_SECONDS)
+        self._set_seconds_per_unit()
 
     def _update(self, work: Work, seconds: float) -> None:
-        """One Kalman step on the relative error of the predicted seconds."""
+        """One Kalman step on the relative error of the predicted core-seconds."""
         units = (work.doublings, work.terms, work.words)
         shares = [d * u / seconds for d, u in zip(DEFAULT_SECONDS, units, strict=True)]
         covariance, factors = self._covariance, self._factors
@@ -144,7 +153,9 @@ class CostModel:
             factors[i] = max(MIN_FACTOR, factors[i] + projected[i] / spread * error)
             for j in range(3):
                 covariance[i][j] -= projected[i] * projected[j] / spread
+
+    def _set_seconds_per_unit(self) -> None:
         per_doubling, per_term, per_word = (
-            factor * default for factor, default in zip(factors, DEFAULT_SECONDS, strict=True)
+            factor * default / self.speed for factor, default in zip(self._factors, DEFAULT_SECONDS, strict=True)
         )
         self.seconds_per_unit = per_doubling, per_term, per_word

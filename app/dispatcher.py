@@ -36,6 +36,7 @@ class Dispatcher:
         self._backlog = Backlog(self._settings)
         self.cost = cost or CostModel()
         self.draining = False
+        self._idle_since = clock()
         self._scheduler = Scheduler(
             run_batch, self._settings, clock, self.cost, backlog=self._backlog, num_ingresses=num_ingresses
         )
@@ -58,12 +59,7 @@ class Dispatcher:
     @property
     def drain_seconds(self) -> float:
         """Predicted seconds until everything admitted is computed, by the workers there are."""
-        return self._backlog.seconds / self._capacity
-
-    @property
-    def _capacity(self) -> float:
-        """Core-seconds that the pool computes a second; without a worker, as if there were one."""
-        return max(1, self.num_workers) * self.cost.speed
+        return self._backlog.seconds / max(1, self.num_workers)
 
     def set_workers(self, worker_ids: Iterable[str]) -> None:
         """Say which workers there are now; a new one is used at once."""
@@ -98,8 +94,10 @@ class Dispatcher:
             raise DrainingError
         self._scheduler.check_workers()
         now = self._clock()
+        if not self._backlog:
+            self.cost.was_idle(now - self._idle_since)
         admitted = [Progress(next(self._numbers), job, Line(job, self.cost), now) for job in jobs]
-        self._backlog.admit(admitted, self._capacity)
+        self._backlog.admit(admitted, self.num_workers)
         return admitted
 
     def _forget(self, progress: Progress) -> None:
@@ -107,3 +105,4 @@ class Dispatcher:
         if not progress.succeeded:
             progress.finished.cancel()
         self._scheduler.end(progress)
+        self._idle_since = self._clock()

@@ -34,9 +34,7 @@ class Flight:
         now: float,
         *,
         num_ingresses: int = 1,
-        speed: float = 1.0,
     ) -> None:
-        """``speed``: as in ``CostModel``."""
         self.worker = worker
         self.pieces = pieces
         self.batch = batch
@@ -47,7 +45,7 @@ class Flight:
         # A short one is computed before the long ones there.
         ahead_seconds = self.seconds if self.short else self.seconds + worker.predicted_seconds
         factor = max(LATE_FACTOR, LATE_FACTOR_AN_INGRESS * num_ingresses)
-        self.due_at = now + LATE_SECONDS + factor * ahead_seconds / speed
+        self.due_at = now + LATE_SECONDS + factor * ahead_seconds
         self.late = False
         """Its pieces have been sent again, elsewhere; the first to come back counts."""
 

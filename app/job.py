@@ -70,7 +70,7 @@ class BatchResult:
     queued_seconds: float
     """Time on the worker that was not computing: waiting for its one compute thread."""
     cpu_seconds: float
-    """CPU time of the compute thread: what the batch cost, however long others held the core meanwhile."""
+    """CPU time of the compute thread: less than the time of computing where others use the core too."""
 
 
 RunBatch = Callable[[str, Batch], Coroutine[Any, Any, BatchResult]]

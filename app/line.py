@@ -33,12 +33,17 @@ class Line:
 
     @property
     def remaining_seconds(self) -> float:
-        """Predicted compute seconds of what is left."""
+        """Predicted seconds of computing what is left, one after the other."""
         if self.exhausted:
             return 0.0
         size, left = self._job.sequence_size, self._job.num_sequences - self._sequence
         rest = self._cost.segment_seconds(self._position, size)
         return rest + self._cost.segment_seconds(0, size, left - 1)
+
+    @property
+    def core_seconds(self) -> float:
+        """What is left is predicted to cost."""
+        return self.remaining_seconds * self._cost.speed
 
     def floor_seconds(self, floor_seconds: float) -> float:
         """The least a piece cut here should cost."""

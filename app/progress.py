@@ -63,6 +63,7 @@ class Progress:
         self.line = line
         self.accepted_at = now
         self.predicted_seconds = self.unfinished_seconds = line.remaining_seconds
+        self.core_seconds = line.core_seconds
         self.out_seconds = 0.0
         """Predicted seconds of the pieces that were cut off and have not come back."""
         self.finished: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()

@@ -131,7 +131,7 @@ class Scheduler:
             self._run_batch(worker.worker_id, batch), context=contextvars.Context()
         )
         now = self._clock()
-        flight = Flight(worker, pieces, batch, task, now, num_ingresses=self._num_ingresses, speed=self._cost.speed)
+        flight = Flight(worker, pieces, batch, task, now, num_ingresses=self._num_ingresses)
         self._flights.add(flight)
         self._pool.occupy(worker, flight.seconds)
         self._watch.start()
@@ -158,8 +158,8 @@ class Scheduler:
 
     def _returned(self, flight: Flight, result: BatchResult) -> None:
         now = self._clock()
-        elapsed_seconds = sum(done.compute_seconds for done in result.segments)
-        self._cost.observe(work_of_segments(flight.batch.segments), result.cpu_seconds, elapsed_seconds)
+        compute_seconds = sum(done.compute_seconds for done in result.segments)
+        self._cost.observe(work_of_segments(flight.batch.segments), compute_seconds, result.cpu_seconds)
         results = iter(result.segments)
         for piece in flight.pieces:
             progress = piece.progress

@@ -53,6 +53,8 @@ def main() -> int:
         results.forget()
     begun = time.monotonic()
     for row, outcome, seconds in run_all(rows, changes):
+        if options.only == [BROKEN]:
+            outcome.notes += results.broken_before(row)
         results.add(row, outcome, seconds)
         say(f"[{time.monotonic() - begun:5.0f} s] {row.name}: " + ("BROKEN" if outcome.broken else "kept"))
         for line in outcome.told:
@@ -132,6 +134,7 @@ class _Results:
         """Begin anew: what this run does not come to is missing."""
         self.rows.clear()
         self._save()
+        self.write()
 
     def add(self, row: Row, outcome: Outcome, seconds: float) -> None:
         self.rows[row.name] = {
@@ -156,6 +159,11 @@ class _Results:
     def broken_or_missing(self, rows: Iterable[Row]) -> list[str]:
         """Names of those that were not kept the last time, or not run."""
         return [row.name for row in rows if row.name not in self.rows or self.rows[row.name]["broken"]]
+
+    def broken_before(self, row: Row) -> list[str]:
+        """A note of what the run before did not keep."""
+        before = self.rows.get(row.name, {}).get("broken")
+        return [f"run again; before: {'; '.join(before)}"] if before else []
 
     def write(self) -> str:
         """Write the table, and return it."""

@@ -177,6 +177,7 @@ def test_what_was_broken_or_not_come_to_can_be_run_again(tmp_path: Path, monkeyp
     assert (ends_with("--only", "broken"), ran) == (1, ["lies"])
     finds["lies"] = FAST
     assert (ends_with("--only", "broken"), ran) == (0, ["lies"])
+    assert "run again; before: wrong 1 (<= 0)" in (tmp_path / "chaos.md").read_text()
     assert (ends_with("--only", "broken"), ran) == (0, [])
     finds["lies"] = None
     with pytest.raises(KeyboardInterrupt):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cost import DEFAULT_SECONDS, CostModel, Work, work_of, work_of_segments
+from app.cost import DEFAULT_SECONDS, IDLE_SECONDS, CostModel, Work, work_of, work_of_segments
 from app.job import Segment
 
 WRONG = list(itertools.product((1 / 5, 1.0, 5.0), repeat=3))
@@ -38,9 +38,9 @@ def watch(cost: CostModel, true: CostModel, num_batches: int, noise: float) -> N
         learn(cost, work, true.seconds(work) * rng.gauss(1.0, noise))
 
 
-def learn(cost: CostModel, work: Work, cpu_seconds: float, speed: float = 1.0) -> None:
-    """Observe a batch that got ``speed`` CPU seconds a second."""
-    cost.observe(work, cpu_seconds, cpu_seconds / speed)
+def learn(cost: CostModel, work: Work, core_seconds: float, speed: float = 1.0) -> None:
+    """Observe a batch that got ``speed`` core-seconds a second."""
+    cost.observe(work, core_seconds / speed, core_seconds)
 
 
 def assert_agree(cost: CostModel, true: CostModel) -> None:
@@ -162,8 +162,8 @@ def test_batches_of_microseconds_hardly_count() -> None:
 )
 def test_constants_stay_positive_whatever_is_observed(observed: list[tuple[int, int, float, float]]) -> None:
     cost = CostModel()
-    for start, length, cpu_seconds, elapsed_seconds in observed:
-        cost.observe(work_of(start, start + length), cpu_seconds, elapsed_seconds)
+    for start, length, seconds, core_seconds in observed:
+        cost.observe(work_of(start, start + length), seconds, core_seconds)
         assert all(0 < constant < math.inf for constant in cost.seconds_per_unit)
         assert 0 < cost.speed <= 1
 
@@ -174,33 +174,46 @@ def test_a_batch_that_took_no_time_teaches_nothing() -> None:
     assert (cost.seconds_per_unit, cost.speed) == (DEFAULT_SECONDS, 1.0)
 
 
-def test_a_core_that_others_use_too_makes_slower_and_not_costlier() -> None:
+def test_where_others_use_the_core_too_it_takes_longer_and_costs_the_same() -> None:
     cost, work = CostModel(), work_of(0, 100_000)
-    seconds = cost.seconds(work)
+    core_seconds = cost.seconds(work)
     for _ in range(500):
-        learn(cost, work, seconds, speed=0.25)
-    assert cost.seconds(work) == pytest.approx(seconds)
-    assert cost.speed == pytest.approx(0.25, rel=0.05)
+        learn(cost, work, core_seconds, speed=0.25)
+    assert cost.seconds(work) == pytest.approx(4 * core_seconds, rel=0.05)
+    assert cost.seconds(work) * cost.speed == pytest.approx(core_seconds)
     for _ in range(500):
-        learn(cost, work, seconds)
-    assert cost.speed == pytest.approx(1.0, rel=0.05)
+        learn(cost, work, core_seconds)
+    assert cost.seconds(work) == pytest.approx(core_seconds, rel=0.05)
 
 
 def test_the_speed_follows_within_seconds_of_computing_whatever_the_size_of_the_batches() -> None:
     small, large = CostModel(), CostModel()
     for _ in range(200):
-        small.observe(work_of(0, 0), 0.010, 0.040)
-    large.observe(work_of(0, 0), 2.0, 8.0)
+        learn(small, work_of(0, 0), 0.010, speed=0.25)
+    for _ in range(20):
+        learn(large, work_of(0, 0), 0.100, speed=0.25)
     assert small.speed == pytest.approx(large.speed) == pytest.approx(0.25 + 0.75 / math.e)
 
 
-def test_one_batch_that_stood_still_hardly_counts() -> None:
+@pytest.mark.parametrize("core_seconds", [0.2, 8.0])
+def test_one_batch_that_stood_still_does_not_tell_of_a_slow_pool(core_seconds: float) -> None:
     cost = CostModel()
-    cost.observe(work_of(0, 0), 0.2, 15.0)
-    assert cost.speed > 0.9
+    cost.observe(work_of(0, 0), core_seconds + 12.0, core_seconds)
+    assert cost.speed > 0.85
 
 
-def test_more_cpu_than_time_is_full_speed() -> None:
+def test_what_was_known_of_the_speed_is_forgotten_while_nothing_is_computed() -> None:
+    cost, work = CostModel(), work_of(0, 100_000)
+    core_seconds = cost.seconds(work)
+    for _ in range(500):
+        learn(cost, work, core_seconds, speed=0.25)
+    cost.was_idle(IDLE_SECONDS)
+    assert cost.speed == pytest.approx(1 - 0.75 / math.e, rel=0.02)
+    cost.was_idle(10 * IDLE_SECONDS)
+    assert cost.seconds(work) == pytest.approx(core_seconds, rel=0.01)
+
+
+def test_more_cpu_time_than_time_is_full_speed() -> None:
     cost = CostModel()
-    cost.observe(work_of(0, 0), 1.001, 1.0)
+    cost.observe(work_of(0, 0), 1.0, 1.001)
     assert cost.speed == 1.0
