@@ -113,7 +113,7 @@ class Backlog:
         raise CallerLimitError(reason, max(1, math.ceil(retry_after_seconds)))
 
     def _seconds_ahead_of(self, caller: str, seconds: float, num_workers: int) -> float:
-        """Predicted seconds of computing until a newcomer of ``seconds`` is finished in the fair queue, without its own.
+        """Predicted seconds of computing until a newcomer of ``seconds`` is finished in a fair queue, without its own.
 
         A fair queue lets nobody do more than the newcomer while both are there. It is over callers first: each of the
         caller's own jobs counts with at most ``seconds``, and everything of another caller, however many jobs it is,
