@@ -126,6 +126,7 @@ class _Results:
 
     def __init__(self, name: str) -> None:
         self._json, self._markdown = (RESULTS / f"{name}.{suffix}" for suffix in ("json", "md"))
+        self._commit = _commit()  # before the files here are changed
         self.rows: dict[str, dict[str, Any]] = {}
         with contextlib.suppress(OSError, ValueError):
             self.rows = json.loads(self._json.read_text())
@@ -149,7 +150,7 @@ class _Results:
             "broken": [str(check) for check in outcome.broken],
             "seconds": round(seconds, 1),
             "date": dt.datetime.now(dt.UTC).isoformat(timespec="minutes"),
-            "commit": _commit(),
+            "commit": self._commit,
             "load": round(os.getloadavg()[0], 1),
         }
         order = [known.name for known in ROWS]
@@ -194,7 +195,6 @@ def _parse() -> argparse.Namespace:
     return options
 
 
-@functools.cache
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"  # noqa: S603 (git)
