@@ -108,7 +108,7 @@ class TimingModel(_Response):
     parallelism: float = Field(description="Compute over total: the mean number of busy workers.")
     num_workers: int = Field(description="Distinct workers that computed for the job.")
     num_batches: int
-    predicted_compute_seconds: float = Field(description="What was predicted of it at admission.")
+    predicted_compute_seconds: float = Field(description="What was predicted of compute_seconds at admission.")
 
     @classmethod
     def of(cls, timing: Timing) -> Self:

@@ -138,10 +138,10 @@ class CostModel:
         self.speed = 1 - (1 - self.speed) * math.exp(-seconds / IDLE_SECONDS)
         self._set_seconds_per_unit()
 
-    def _update(self, work: Work, seconds: float) -> None:
+    def _update(self, work: Work, core_seconds: float) -> None:
         """One Kalman step on the relative error of the predicted core-seconds."""
         units = (work.doublings, work.terms, work.words)
-        shares = [d * u / seconds for d, u in zip(DEFAULT_SECONDS, units, strict=True)]
+        shares = [d * u / core_seconds for d, u in zip(DEFAULT_SECONDS, units, strict=True)]
         covariance, factors = self._covariance, self._factors
         for i in range(3):
             if covariance[i][i] < CONSTANT_VARIANCE:
