@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import uvloop
+
 from chaos.caller import UnansweredError, post
 from chaos.jobs import JobSpec, mixed_jobs
 from chaos.record import OK, Record, Request
@@ -76,7 +78,7 @@ def open_loop(url: str, rate: float, seconds: float = math.inf) -> Iterator[Reco
     """
     load = _Load(url, mixed_jobs())
     stop = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(load.at_rate(rate, seconds, stop)), daemon=True)
+    thread = threading.Thread(target=lambda: uvloop.run(load.at_rate(rate, seconds, stop)), daemon=True)
     thread.start()
     try:
         yield load.record
@@ -88,12 +90,12 @@ def open_loop(url: str, rate: float, seconds: float = math.inf) -> Iterator[Reco
 def closed_loop(url: str, callers: int, seconds: float) -> Record:
     """So many callers for so long, each with one job at a time."""
     load = _Load(url, mixed_jobs())
-    asyncio.run(load.by_callers(callers, seconds))
+    uvloop.run(load.by_callers(callers, seconds))
     return load.record
 
 
 def all_at_once(url: str, job: JobSpec, count: int) -> Record:
     """The same job so many times, all posted together."""
     load = _Load(url, itertools.repeat(job))
-    asyncio.run(load.at_once(count))
+    uvloop.run(load.at_once(count))
     return load.record

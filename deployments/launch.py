@@ -75,6 +75,8 @@ def _set_environment() -> None:
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Ray's own processes run on jemalloc. With as many arenas as it takes by itself the raylet grows for hours.
+    os.environ.setdefault("MALLOC_CONF", "narenas:1,tcache:false")
     private.keep_to_this_machine()
     private.keep_to_this_user()
 

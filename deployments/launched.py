@@ -50,7 +50,9 @@ def started(module: str, *arguments: str, start_seconds: float = 180) -> Iterato
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # so that a Ctrl-C here does not reach it before we stop it
+        # A Ctrl-C here must not reach it before we stop it. No session of its own: where Linux shares the cores between
+        # sessions first (sched_autogroup), the niceness of its workers would not count beside what runs here.
+        process_group=0,
     )
     service = Service("", process)
     ready: queue.Queue[str | None] = queue.Queue()

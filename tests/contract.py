@@ -7,16 +7,19 @@ from schemathesis import engine
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events
 
+from app.authentication import SCHEME
 from app.settings import Settings
 
 SETTINGS = Settings(max_sequence_size=1_000, max_num_sequences=20, max_timeout_seconds=30)
 """With these no job that the document allows is too costly."""
 
 
-def config(max_examples: int) -> SchemathesisConfig:
+def config(max_examples: int, key: str | None = None) -> SchemathesisConfig:
     """All checks; of the server errors only 504 is an answer: to a deadline that the caller made too short."""
+    auth = {} if key is None else {"auth": {"openapi": {SCHEME: {"bearer": key}}}}
     return SchemathesisConfig.from_dict(
-        {
+        auth
+        | {
             "generation": {"deterministic": True, "max-examples": max_examples, "database": "none"},
             "checks": {"not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "504"]}},
             "continue-on-failure": True,
@@ -30,6 +33,8 @@ class Examination:
     def __init__(self, schema: Any) -> None:
         self.num_requests = 0
         self.checks: set[str] = set()
+        self.statuses: set[int] = set()
+        """Of all answers."""
         self.findings = sorted(self._findings(schema))
 
     def _findings(self, schema: Any) -> Iterator[str]:
@@ -40,6 +45,8 @@ class Examination:
                 yield from self._failures(event)
 
     def _failures(self, event: events.ScenarioFinished) -> Iterator[str]:
+        answers = (interaction.response for interaction in event.recorder.interactions.values())
+        self.statuses |= {answer.status_code for answer in answers if answer is not None}
         for case_id, checks in event.recorder.checks.items():
             self.num_requests += 1
             body = event.recorder.cases[case_id].value.body

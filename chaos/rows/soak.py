@@ -27,7 +27,7 @@ SETTLE_SECONDS = 12.0
 
 @dataclass
 class Samples:
-    """One process over time: hours, private megabytes."""
+    """One process over time: hours, megabytes that it allocated (pages of program files come and go, and are shared)."""
 
     name: str
     hours: list[float] = field(default_factory=list)
@@ -81,10 +81,11 @@ def _sample(stage: Stage, seconds: float) -> list[Samples]:
     while (passed := time.monotonic() - begun) < seconds:
         for process, samples in list(processes.items()):
             try:
-                samples.megabytes.append(process.memory_full_info().uss / 1e6)
+                memory = process.memory_info()
             except psutil.NoSuchProcess:
                 del processes[process]
             else:
+                samples.megabytes.append((memory.rss - memory.shared) / 1e6)
                 samples.hours.append(passed / 3600)
         time.sleep(SAMPLE_SECONDS)
     return list(processes.values())
