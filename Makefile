@@ -63,7 +63,7 @@ test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest tests/serve  # one after the other: they assert latencies
 
 .PHONY: chaos
-chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 20 minutes (ONLY=row,row or ONLY=broken; PROXY=default)
+chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 23 minutes (ONLY=row,row or ONLY=broken; PROXY=default)
 	@$(BIN)/python -m chaos.run $(if $(ONLY),--only $(ONLY)) $(if $(filter default,$(PROXY)),--default-proxy)
 
 .PHONY: soak

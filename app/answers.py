@@ -237,5 +237,7 @@ class PoolResponse(_Response):
 class Health(_Response):
     """A health route's answer."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"status": "ok", "checked": "2 of 2 workers replied"}})
+
     status: str
     checked: str

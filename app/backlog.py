@@ -27,6 +27,11 @@ class Holding:
         """Predicted seconds of computing that are left, of each job."""
         return [job.unfinished_seconds for job in self.jobs.values()]
 
+    @property
+    def first_finished_seconds(self) -> float:
+        """Predicted seconds of computing for this caller until one of its jobs is finished: they take turns."""
+        return min(self.remaining) * len(self.jobs)
+
 
 class Backlog:
     """Every job between its admission and its answer, with the predicted work that is left of it."""
@@ -64,7 +69,7 @@ class Backlog:
             raise QueueFullError(reason, max(1, math.ceil(excess)))
         if len(self._jobs) >= settings.max_queued_jobs:
             reason = f"{len(self._jobs)} jobs are unfinished: no more are held."
-            raise QueueFullError(reason, max(1, math.ceil(wait_seconds)))
+            raise QueueFullError(reason, max(1, math.ceil(self._first_finished_seconds() / max(1, num_workers))))
         holding = self._holdings.setdefault(caller, Holding())
         for job in jobs:
             self._jobs[job.number] = holding.jobs[job.number] = job
@@ -99,7 +104,7 @@ class Backlog:
             return
         if len(holding.jobs) >= settings.max_caller_jobs:
             reason = f"{len(holding.jobs)} jobs of {caller} are unfinished: no more are held for one caller."
-            service = min(holding.remaining) * len(holding.jobs)  # they take turns until the first is finished
+            service = holding.first_finished_seconds
         else:
             allowed = settings.max_caller_queued_seconds * num_workers
             if holding.seconds <= allowed:
@@ -126,6 +131,11 @@ class Backlog:
         holding = self._holdings.get(caller)
         own_seconds = 0.0 if holding is None else seconds_ahead(holding.remaining, seconds)
         return own_seconds + self._others_seconds(caller, own_seconds + seconds)
+
+    def _first_finished_seconds(self) -> float:
+        """Predicted seconds of computing until any job is finished: callers take turns, and so do their jobs."""
+        service, caller = min((holding.first_finished_seconds, caller) for caller, holding in self._holdings.items())
+        return service + self._others_seconds(caller, service)
 
     def _others_seconds(self, caller: str, seconds: float) -> float:
         """What other callers get while ``caller`` gets ``seconds``: at most as much each."""

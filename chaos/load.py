@@ -5,7 +5,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import uvloop
@@ -66,7 +66,7 @@ class _Load:
         await asyncio.gather(*(call() for _ in range(callers)))
 
     async def at_once(self, count: int) -> None:
-        """So many jobs together, each once."""
+        """So many jobs together."""
         await asyncio.gather(*(self.post_next(0.0) for _ in range(count)))
 
 
@@ -94,8 +94,8 @@ def closed_loop(url: str, callers: int, seconds: float) -> Record:
     return load.record
 
 
-def all_at_once(url: str, job: JobSpec, count: int) -> Record:
-    """The same job so many times, all posted together."""
-    load = _Load(url, itertools.repeat(job))
-    uvloop.run(load.at_once(count))
+def all_at_once(url: str, jobs: Sequence[JobSpec]) -> Record:
+    """Each job once, all posted together; the record has them in this order."""
+    load = _Load(url, iter(jobs))
+    uvloop.run(load.at_once(len(jobs)))
     return load.record

@@ -11,7 +11,7 @@ from unittest import mock
 
 from chaos.outcome import Outcome
 from chaos.rows import deploying, leaving, nodes, overload, serving, soak, stopping, timing, workers
-from chaos.stage import Change, Stage, changed_config, grpc, sabotaged, staged, two_ingresses
+from chaos.stage import LIAR, Change, Stage, changed_config, grpc, sabotaged, staged, two_ingresses
 from deployments.launched import StartError, started
 
 StartStage = Callable[..., AbstractContextManager[Stage]]
@@ -40,9 +40,20 @@ def twins(*changes: Change) -> Iterator[Stage]:
 
 @contextmanager
 def saboteurs(*changes: Change) -> Iterator[Stage]:
-    """Workers that lie and can be poisoned."""
+    """Workers of which one lies."""
     with TemporaryDirectory(prefix="fibonacci-chaos-") as folder, staged(sabotaged(Path(folder)), *changes) as stage:
         yield stage
+
+
+@contextmanager
+def poisonable(*changes: Change) -> Iterator[Stage]:
+    """Workers that can be poisoned. None lies: where only a liar is left, an honest job too fails its check twice."""
+    with TemporaryDirectory(prefix="fibonacci-chaos-") as name:
+        folder = Path(name)
+        (folder / LIAR).touch()  # so none will be the first
+        with staged(sabotaged(folder), *changes) as stage:
+            stage.folder = folder
+            yield stage
 
 
 @contextmanager
@@ -76,6 +87,20 @@ def second_stop(*changes: Change) -> Iterator[Stage]:
         yield stage
 
 
+@contextmanager
+def impatient(*changes: Change) -> Iterator[Stage]:
+    """A service to stop that waits only a few seconds for its jobs."""
+    with staged(*changes, options=("--grace-seconds", f"{stopping.SHORT_GRACE_SECONDS:g}")) as stage:
+        yield stage
+
+
+@contextmanager
+def third_stop(*changes: Change) -> Iterator[Stage]:
+    """One more service to stop."""
+    with staged(*changes) as stage:
+        yield stage
+
+
 ROWS = (
     Row("undisturbed", "nothing happens", staged, workers.undisturbed),
     Row("workers-killed", "a random worker, `kill -9`, every 5 s for 60 s", staged, workers.killed_again_and_again),
@@ -88,20 +113,24 @@ ROWS = (
     Row("leavers", "1,000 callers that leave at random moments", staged, leaving.callers_leave),
     Row("overload", "ten times the sustainable load for 60 s", staged, overload.overloaded),
     Row("busy-and-full", "all workers compute and the queue is full", staged, timing.busy_and_full),
-    Row("long-batches", "a job of 60 s in one call; a batch at term 50,000,000", staged, timing.long_batches),
+    Row("long-batches", "a job of 60 s in one call; sent straight to a worker, a batch at term 50,000,000", staged,
+        timing.long_batches),
     Row("deadlines", "deadlines, and Serve's own headers", staged, timing.deadlines),
     Row("soak", "sustainable load for 2 minutes", staged, soak.soaked),
     Row("redeploy", "a redeploy with changed settings", staged, deploying.redeployed),
     Row("redeploy-broken", "a redeploy that cannot start", staged, deploying.redeployed_badly),
+    Row("redeploy-no-ingress", "a redeploy whose ingress cannot be constructed", staged, deploying.redeployed_in_vain),
     Row("haproxy-killed", "the HAProxy process, `kill -9`", staged, serving.haproxy_killed, False),
     Row("ingress-killed", "one of two ingress replicas, `kill -9`", twins, serving.ingress_killed),
     Row("ingress-orphans", "the ingress that all workers work for, `kill -9`", twins, serving.ingress_orphans, False),
     Row("flipped-bits", "a worker that flips a bit in every fifth segment", saboteurs, workers.flipped_bits),
-    Row("poison", "a job that kills every worker it meets", saboteurs, workers.poisoned),
+    Row("poison", "a job that kills every worker it meets", poisonable, workers.poisoned),
     Row("grpc-worker-killed", "with gRPC, one worker, once, `kill -9`", over_grpc, workers.one_killed),
     Row("grpc-leavers", "with gRPC, 1,000 callers that leave at random moments", over_grpc, leaving.callers_leave),
     Row("node-joins", "a node joins", two_nodes, nodes.node_joins),
     Row("node-leaves", "a node leaves in the middle of jobs", two_nodes, nodes.node_leaves),
     Row("sigterm", "SIGTERM to the launcher with 8 jobs in flight", first_stop, stopping.sigterm),
     Row("sigint", "SIGINT to the launcher with 8 jobs in flight", second_stop, stopping.sigint),
+    Row("sigterm-drops", "SIGTERM to the launcher with a job that outlasts its 4 s", impatient, stopping.dropped),
+    Row("sigterm-twice", "SIGTERM to the launcher with a long job, twice", third_stop, stopping.signalled_twice),
 )  # fmt: skip

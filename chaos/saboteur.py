@@ -21,6 +21,8 @@ POISON_SIZE = 3_333
 """Small, so that it rides with others in one batch."""
 LIAR_FILE = "FIBONACCI_CHAOS_LIAR"
 """An environment variable with a path. The one worker that creates the file lies."""
+POISONED_FILE = "poisoned"
+"""Beside the liar's: a line from every worker that died of poison, how many other jobs were in the batch."""
 TRUTHS_BETWEEN_LIES = 4
 
 
@@ -52,6 +54,8 @@ class FibonacciWorker(worker.FibonacciWorker):
     async def run(self, batch: Batch) -> BatchResult:
         """As the real one, unless the poison is in the batch."""
         if any(segment.wants_last_term and segment.stop == POISON_SIZE for segment in batch.segments):
+            with Path(os.environ[LIAR_FILE]).with_name(POISONED_FILE).open("a") as file:
+                file.write(f"{sum(segment.wants_last_term for segment in batch.segments) - 1}\n")
             os._exit(1)
         return await super().run(batch)
 

@@ -23,6 +23,8 @@ Config = dict[str, Any]
 Change = Callable[[Config], None]
 """Changes ``serve_config.yaml``'s content in place."""
 
+LIAR = "liar"
+"""The name of the file that makes its creator a liar."""
 SUSTAINABLE = 0.4
 """Part of the peak goodput that is called sustainable."""
 CALLERS = 16
@@ -55,6 +57,8 @@ class Stage:
     service: Service
     num_workers: int
     capacity: Capacity | None = None
+    folder: Path | None = None
+    """Where saboteurs leave word."""
 
     @property
     def url(self) -> str:
@@ -164,9 +168,9 @@ def changed_config(*changes: Change) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def staged(*changes: Change, cpus: int = 2) -> Iterator[Stage]:
+def staged(*changes: Change, cpus: int = 2, options: tuple[str, ...] = ()) -> Iterator[Stage]:
     """The launcher with a changed ``serve_config.yaml``, until every worker replies."""
-    with changed_config(*changes) as path, launched("--cpus", str(cpus), "--config", str(path)) as service:
+    with changed_config(*changes) as path, launched("--cpus", str(cpus), "--config", str(path), *options) as service:
         stage = Stage(service, cpus)
         stage.until(stage.is_whole, 30)
         yield stage
@@ -194,6 +198,6 @@ def sabotaged(folder: Path) -> Change:
     def change(config: Config) -> None:
         (application,) = config["applications"]
         application["import_path"] = "chaos.saboteur:build"
-        application["runtime_env"] = {"env_vars": {LIAR_FILE: str(folder / "liar")}}
+        application["runtime_env"] = {"env_vars": {LIAR_FILE: str(folder / LIAR)}}
 
     return change

@@ -1,6 +1,7 @@
 """New versions under load, good and bad."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from chaos.rows.workers import SETTLE_SECONDS
 from chaos.stage import Change, Config, Stage, changed_config
 
 NEW_MAX_SIZE = 9_999_999
+NEVER_MAX_SIZE = 9_999_998
+"""Of the versions that do not come into force."""
 LAUNCHERS = {"RAY_AUTH_MODE": "token"}
 """What the launcher sets where nothing else has."""
 
@@ -41,10 +44,26 @@ def redeployed(stage: Stage, settle_seconds: float = SETTLE_SECONDS) -> Outcome:
 
 
 def redeployed_badly(stage: Stage) -> Outcome:
-    """A version that cannot start: the old one goes on."""
+    """A version that cannot be imported: the old one goes on."""
+    return _not_deployed(stage, "chaos.nothing:build")
 
+
+def redeployed_in_vain(stage: Stage) -> Outcome:
+    """A version whose ingress cannot be constructed: the old one goes on, and a good version ends the matter."""
+    outcome = _not_deployed(stage, "chaos.broken_ingress:build")
+    report = deploy(stage)  # else Serve would go on trying
+    whole = stage.until(stage.is_whole, 60)
+    outcome.checks += [
+        Check("running again with a good version", report["status"] == "RUNNING", 1, ">="),
+        Check("whole again", math.isfinite(whole), 1, ">="),
+    ]
+    return outcome
+
+
+def _not_deployed(stage: Stage, import_path: str) -> Outcome:
     def change(config: Config) -> None:
-        config["applications"][0]["import_path"] = "chaos.nothing:build"
+        config["applications"][0]["import_path"] = import_path
+        config["applications"][0]["args"]["max_sequence_size"] = NEVER_MAX_SIZE
 
     before = max_size(stage)
     with open_loop(stage.url, stage.rate) as record:
@@ -54,14 +73,15 @@ def redeployed_badly(stage: Stage) -> Outcome:
     return outcome_of(
         record,
         Check("it says that it failed", report["status"] == "DEPLOY_FAILED", 1, ">="),
+        Check("it says so after, s", report["seconds"]),
         Check("the old settings in force", max_size(stage) == before, 1, ">="),
         *stage.left_behind(),
     )
 
 
-def deploy(stage: Stage, change: Change) -> dict[str, Any]:
+def deploy(stage: Stage, *changes: Change) -> dict[str, Any]:
     """Deploy a changed ``serve_config.yaml`` from another driver; what it reports."""
-    with changed_config(change) as path:
+    with changed_config(*changes) as path:
         return attach(stage, "deploy", str(path))
 
 

@@ -23,8 +23,11 @@ FULL_SPEED = 1.5
 """Times as long as before that the next job may take; a leaked slot or a zombie batch makes it 2."""
 
 
-def callers_leave(stage: Stage, callers: int = 1_000) -> Outcome:
-    """So many callers, each gone within a second: while they queue, are computed for, or are answered."""
+def callers_leave(stage: Stage, callers: int = 1_000, full_speed: float | None = FULL_SPEED) -> Outcome:
+    """So many callers, each gone within a second: while they queue, are computed for, or are answered.
+
+    ``full_speed`` bounds a ratio of speeds; None only tells it.
+    """
     before = _full_speed_seconds(stage)
     answered = asyncio.run(_come_and_go(stage.url, callers))
     time.sleep(bounds.CANCELLED_CPU_IDLE)
@@ -38,7 +41,7 @@ def callers_leave(stage: Stage, callers: int = 1_000) -> Outcome:
             Check("CPUs busy 0.5 s after the last left", busy, IDLE_CPU),
             Check("queue entries leaked", pool["queued_jobs"], 0),
             Check("jobs leaked", pool["unfinished_jobs"], 0),
-            Check("next job's time / before", after / before, FULL_SPEED),
+            Check("next job's time / before", after / before, full_speed),
             *stage.left_behind(),
         ],
     )

@@ -1,17 +1,20 @@
 """More than the service can do, for a minute."""
 
-import dataclasses
+import asyncio
 import math
 import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 
 import httpx
 import psutil
 
 from benchmarks.figures import percentile
+from chaos.caller import UnansweredError, post
 from chaos.load import open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import OK, TOO_MANY
@@ -22,6 +25,12 @@ from tests.serve import bounds
 TIMES_SUSTAINABLE = 10
 TINY_JOB = {"sequence_size": 10, "num_sequences": 1}
 TINY_JOBS = 9
+MOST_LATE = 0.05
+"""Seconds of the load generator's lateness that are forgiven."""
+BACK_JOB = {"sequence_size": 1_000, "num_sequences": 1}
+MOST_BACK = 5
+BACK_SECONDS = 0.25
+"""So many refused callers, one at a time, post this job again so often: no load beside the load."""
 IDLE_FACTOR = 2.0
 IDLE_MARGIN_SECONDS = 0.01
 """Latency is idle again at twice the median before and this: what is left of the queue is still being computed."""
@@ -35,14 +44,21 @@ def overloaded(stage: Stage, seconds: float = 60) -> Outcome:
     peak = stage.measured
     (ingress,) = stage.processes(INGRESS)
     idle = _tiny_job_seconds(stage)
-    with _peak_megabytes(ingress) as megabytes, open_loop(stage.url, TIMES_SUSTAINABLE * stage.rate, seconds) as record:
+    with (
+        _peak_megabytes(ingress) as megabytes,
+        ThreadPoolExecutor(1) as patient,
+        open_loop(stage.url, TIMES_SUSTAINABLE * stage.rate, seconds) as record,
+    ):
+        come_back = patient.submit(lambda: asyncio.run(_come_back(stage.url, seconds)))
         busy = stage.busy_cpu(seconds)
         idle_after = stage.until(lambda: _tiny_job_seconds(stage) <= IDLE_FACTOR * idle + IDLE_MARGIN_SECONDS, 120)
     drained_after = max(request.ended or 0.0 for request in record.requests) - seconds
     in_time = [request for request in record.succeeded if (request.ended or 0.0) <= seconds]
     refused = [(request.ended or 0.0) - request.sent for request in record.refused]
     late = percentile([request.sent - request.due for request in record.requests], 99)
-    refused_limit = bounds.REFUSAL_P99 + late  # the generator reads its answers as late as it sends
+    refused_limit = bounds.REFUSAL_P99 + min(late, MOST_LATE)  # the generator reads its answers as late as it sends
+    waits = come_back.result()
+    missed_by = statistics.median(abs(wait.said - wait.real) for wait in waits) if waits else 0.0
     neither = [request for request in record.failures if request.status != TOO_MANY]
     promised = [
         Check("goodput / peak, jobs", len(in_time) / seconds / peak.peak_per_second, bounds.OVERLOAD_GOODPUT, ">="),
@@ -51,7 +67,7 @@ def overloaded(stage: Stage, seconds: float = 60) -> Outcome:
         Check("idle latency again after, s", idle_after, bounds.IDLE_AGAIN),
     ]
     if not stage.processes(HAPROXY):
-        promised = [dataclasses.replace(check, bound=None) for check in promised]
+        promised = [replace(check, bound=None) for check in promised]
     outcome = outcome_of(
         record,
         Check("neither answered nor refused", len(neither), 0),
@@ -63,11 +79,44 @@ def overloaded(stage: Stage, seconds: float = 60) -> Outcome:
         Check("load generator late p99, s", late),
         Check("without Retry-After", sum(r.retry_after is None for r in record.refused), 0),
         Check("last answer after, s", drained_after),
+        Check("refused callers that came back until they were let in", len(waits)),
+        Check("Retry-After missed their wait by (median), s", missed_by),
         *stage.left_behind(),
         may_fail=None,
     )
     outcome.failed = len(neither)
+    told = ", ".join(f"{wait.said:g} and {wait.real:.1f}" for wait in waits)
+    outcome.notes += [f"Retry-After and the wait, s: {told}"] if waits else []
     return outcome
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a refused caller was told, and how long it had to come back until it was let in; seconds."""
+
+    said: float
+    real: float
+
+
+async def _come_back(url: str, seconds: float) -> list[Wait]:
+    """Callers, one at a time, whose small job is refused and who post it again and again until it is let in.
+
+    Who is not let in before the load ends is not counted: the end would have let it in.
+    """
+    waits: list[Wait] = []
+    until = time.monotonic() + seconds
+    said, refused_at = None, 0.0
+    while time.monotonic() < until and len(waits) < MOST_BACK:
+        posted_at = time.monotonic()
+        with suppress(UnansweredError):
+            answer = await post(url, BACK_JOB)
+            if answer.status == TOO_MANY and said is None:
+                said, refused_at = float(answer.headers["retry-after"]), posted_at
+            elif answer.status == OK and said is not None:
+                waits.append(Wait(said, posted_at - refused_at))
+                said = None
+        await asyncio.sleep(BACK_SECONDS)
+    return waits
 
 
 def _tiny_job_seconds(stage: Stage) -> float:

@@ -22,12 +22,14 @@ PROXY, HAPROXY = "ray::ProxyActor", "bin/haproxy"
 """Parts of command lines."""
 BUSY = 0.4
 """Part of a CPU that a worker has when it computes, even beside other programs."""
+PROCESS_BACK = 30.0
+"""From a process's death to its successor's start."""
 
 
 def controller_killed(stage: Stage, seconds: float = 25) -> Outcome:
     """Serve's controller: Ray starts it again."""
-    record, back = _kill_under_load(stage, CONTROLLER, seconds)
-    return outcome_of(record, Check("controller back after, s", back), *stage.left_behind())
+    record, killed = _kill_under_load(stage, CONTROLLER, seconds)
+    return outcome_of(record, *killed, *stage.left_behind())
 
 
 def haproxy_killed(stage: Stage, seconds: float = 45) -> Outcome:
@@ -41,27 +43,30 @@ def proxy_killed(stage: Stage, seconds: float = 45) -> Outcome:
 
 
 def _proxy_killed(stage: Stage, title: str, seconds: float) -> Outcome:
-    record, back = _kill_under_load(stage, title, seconds)
+    record, killed = _kill_under_load(stage, title, seconds)
     return outcome_of(
         record,
         Check("no success for, s", record.longest_gap, bounds.PROXY_BACK),
-        Check("its process back after, s", back),
+        *killed,
         *stage.left_behind(),
         may_fail=None,
     )
 
 
-def _kill_under_load(stage: Stage, title: str, seconds: float) -> tuple[Record, float]:
-    """The record, and how long the process had no successor."""
+def _kill_under_load(stage: Stage, title: str, seconds: float) -> tuple[Record, list[Check]]:
+    """The record, and whether there was something to kill, and how long it had no successor."""
     with open_loop(stage.url, stage.rate) as record:
         time.sleep(SETTLE_SECONDS)
         victims = stage.processes(title)
         for victim in victims:
             victim.kill()
         begun = time.monotonic()
-        back = stage.until(lambda: bool(alive(stage.processes(title))), seconds)
+        back = stage.until(lambda: any(p not in victims for p in alive(stage.processes(title))), PROCESS_BACK)
         time.sleep(max(0.0, seconds - SETTLE_SECONDS - (time.monotonic() - begun)))
-    return record, back
+    return record, [
+        Check("killed", len(victims), 1, ">="),
+        Check("its process back after, s", back, PROCESS_BACK),
+    ]
 
 
 def ingress_killed(stage: Stage, seconds: float = 25) -> Outcome:
@@ -69,15 +74,15 @@ def ingress_killed(stage: Stage, seconds: float = 25) -> Outcome:
     with open_loop(stage.url, stage.rate) as record:
         time.sleep(SETTLE_SECONDS)
         victim = stage.processes(INGRESS)[0]
+        killed_at = _now_of(record)
         victim.kill()
         stage.until(lambda: not alive([victim]), 5)  # while it dies its socket still takes requests: they are on it too
-        killed_at = _now_of(record)
+        dead_at = _now_of(record)
         back = stage.until(lambda: _ingresses(stage) == 2, 60)
         time.sleep(max(0.0, seconds - SETTLE_SECONDS - back))
-    later = [request for request in record.failures if request.due > killed_at]
     return outcome_of(
         record,
-        Check("failed that came after it", len(later), 0),
+        *in_flight_only(record, killed_at, dead_at),
         Check("two ingresses again after, s", back, bounds.INGRESS_REPLACED),
         *stage.left_behind(),
         may_fail=None,
@@ -104,6 +109,16 @@ def ingress_orphans(stage: Stage) -> Outcome:
             *stage.left_behind(),
         ],
     )
+
+
+def in_flight_only(record: Record, killed_at: float, dead_at: float) -> list[Check]:
+    """Whether only what was there when it was killed, or came until it was dead, failed, and as cut off."""
+    failures = record.failures
+    return [
+        Check("failed that ended before it", sum((f.ended or 0.0) < killed_at for f in failures), 0, quiet=True),
+        Check("failed that came after it", sum(f.due > dead_at for f in failures), 0),
+        Check("failed but not cut off, nor 5xx", sum(not (f.error or (f.status or 0) >= 500) for f in failures), 0),
+    ]
 
 
 def _now_of(record: Record) -> float:

@@ -18,7 +18,7 @@ SAMPLE_SECONDS = 2.0
 MB_PER_HOUR = 2.0
 DECIDED_AFTER_SECONDS = 1_200
 """A shorter soak cannot tell 2 MB an hour from a page here and there: it only tells, and bounds the growth itself."""
-GROWTH_MB = 10.0
+GROWTH_MB = 2.0
 FD_SLACK = 4
 """Connections that Ray or Serve open once, late."""
 SETTLE_SECONDS = 12.0
@@ -27,7 +27,7 @@ SETTLE_SECONDS = 12.0
 
 @dataclass
 class Samples:
-    """One process over time: hours, megabytes that it allocated (pages of program files come and go, and are shared)."""
+    """One process over time: hours, megabytes that it allocated; pages of program files come and go."""
 
     name: str
     hours: list[float] = field(default_factory=list)

@@ -1,19 +1,27 @@
 """Signals to the launcher with jobs in flight: each stops the service that it is given."""
 
+import asyncio
+import math
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from chaos.caller import post
 from chaos.jobs import JobSpec
 from chaos.load import all_at_once
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.stage import Stage
+from tests.serve import bounds
+from tests.serve.callers import LONG_JOB, open_request
 from tests.serve.processes import alive, descendants
 
 JOBS = 8
 JOB = JobSpec(100_000, 40)
 """About a core-second: all end within the grace period, and not at once."""
 GRACE_AND_EXIT_SECONDS = 60.0
+SHORT_GRACE_SECONDS = 4.0
+TINY_JOB = {"sequence_size": 10, "num_sequences": 1}
 
 
 def sigterm(stage: Stage) -> Outcome:
@@ -29,7 +37,7 @@ def sigint(stage: Stage) -> Outcome:
 def _stopped(stage: Stage, number: signal.Signals) -> Outcome:
     everything = descendants(stage.pid)
     with ThreadPoolExecutor(1) as callers:
-        posted = callers.submit(all_at_once, stage.url, JOB, JOBS)
+        posted = callers.submit(all_at_once, stage.url, [JOB] * JOBS)
         in_flight = stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == JOBS), 10)
         begun = time.monotonic()
         code = stage.service.stop(number, GRACE_AND_EXIT_SECONDS)
@@ -41,3 +49,60 @@ def _stopped(stage: Stage, number: signal.Signals) -> Outcome:
         Check("stopped after, s", stopped_after, GRACE_AND_EXIT_SECONDS),
         Check("processes left", len(alive(everything)), 0),
     )
+
+
+def dropped(stage: Stage) -> Outcome:
+    """SIGTERM with a job that takes longer than the grace: meanwhile new ones are refused, then it is dropped."""
+
+    def refused() -> list[Check]:
+        answer = asyncio.run(post(stage.url, TINY_JOB))
+        problem = answer.json()
+        return [
+            Check("status of a new job", answer.status, 503, "="),
+            Check("it says that the service is draining", problem["type"] == "/problems/draining", 1, "="),
+            Check("its Retry-After, s", int(answer.headers.get("retry-after", 0)), 1, ">="),
+        ]
+
+    return _dropped(stage, refused, SHORT_GRACE_SECONDS, SHORT_GRACE_SECONDS + bounds.SHUTDOWN)
+
+
+def signalled_twice(stage: Stage) -> Outcome:
+    """A second SIGTERM while it waits for a job: it waits no more, though the grace is 30 s."""
+
+    def again() -> list[Check]:
+        stage.service.process.send_signal(signal.SIGTERM)
+        return []
+
+    return _dropped(stage, again, 0.0, bounds.SHUTDOWN)
+
+
+def _dropped(stage: Stage, meanwhile: Callable[[], list[Check]], at_least: float, at_most: float) -> Outcome:
+    """SIGTERM, and something else while it waits for one long job. Anything but an end with it dropped is broken."""
+    everything = descendants(stage.pid)
+    with open_request(stage.service, LONG_JOB):
+        in_flight = stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == 1), 10)
+        begun = time.monotonic()
+        stage.service.process.send_signal(signal.SIGTERM)
+        waits = stage.until(lambda: _says(stage, "waiting for 1 jobs"), 10)
+        checks = meanwhile()
+        code = stage.service.process.wait(GRACE_AND_EXIT_SECONDS)
+        stopped_after = time.monotonic() - begun
+    said = stage.until(lambda: _says(stage, "dropping 1 unfinished jobs"), 1)
+    return Outcome(
+        requests=1,
+        failed=1,
+        checks=[
+            Check("in flight after, s", in_flight, 10, quiet=True),
+            Check("it says that it waits after, s", waits, 10, quiet=True),
+            *checks,
+            Check("it says that it drops 1 job", math.isfinite(said), 1, "="),
+            Check("exit code", code, 0, "="),
+            Check("stopped after at least, s", stopped_after, at_least, ">=", quiet=True),
+            Check("stopped after, s", stopped_after, at_most),
+            Check("processes left", len(alive(everything)), 0),
+        ],
+    )
+
+
+def _says(stage: Stage, words: str) -> bool:
+    return any(words in line for line in list(stage.service.output))

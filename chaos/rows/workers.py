@@ -3,15 +3,16 @@
 import random
 import time
 
-import httpx
 import psutil
 
 from app.flights import LATE_FACTOR, LATE_SECONDS, SHORT_SECONDS
 from app.pool import MAX_IN_FLIGHT
-from chaos.load import open_loop
+from app.scheduler import MAX_ATTEMPTS
+from chaos.jobs import JobSpec
+from chaos.load import all_at_once, open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record
-from chaos.saboteur import POISON_SIZE
+from chaos.saboteur import POISON_SIZE, POISONED_FILE
 from chaos.stage import Stage
 from tests.serve import bounds
 from tests.serve.processes import alive, cpu_seconds
@@ -22,6 +23,9 @@ SMALL_SECONDS = SHORT_SECONDS / 2
 """Jobs that go in a short batch, even if the service has learnt that they cost twice as much."""
 SETTLE_SECONDS = 3.0
 """Load before a fault, so that it strikes jobs under way."""
+POISON = JobSpec(POISON_SIZE, 1)
+NEIGHBOUR, NEIGHBOURS = JobSpec(20_000, 1), 20
+"""Small, but so many and large enough that they gather in batches; so many before the poison and so many after it."""
 
 
 def undisturbed(stage: Stage, seconds: float = 20) -> Outcome:
@@ -43,7 +47,9 @@ def killed_again_and_again(stage: Stage, seconds: float = 60, every: float = 5) 
                 random.choice(workers).kill()  # noqa: S311 (not for secrets)
                 kills += 1
         replaced = stage.until(stage.is_whole, 2 * bounds.WORKER_REPLACED)
-    return outcome_of(record, Check("kills", kills), _attempts(record), _replaced(replaced), *stage.left_behind())
+    return outcome_of(
+        record, Check("kills", kills, 1, ">="), _attempts(record), _replaced(replaced), *stage.left_behind()
+    )
 
 
 def all_killed(stage: Stage, seconds: float = 20) -> Outcome:
@@ -115,22 +121,28 @@ def flipped_bits(stage: Stage, seconds: float = 20) -> Outcome:
 
 
 def poisoned(stage: Stage, seconds: float = 20) -> Outcome:
-    """A job that kills every worker it meets, on a sabotaged stage."""
+    """A job that kills every worker it meets, on a sabotaged stage, in the middle of small ones."""
+    if stage.folder is None:
+        raise RuntimeError("the workers are not sabotaged")
+    word = stage.folder / POISONED_FILE
+    word.write_text("")
     with open_loop(stage.url, stage.rate) as record:
         time.sleep(SETTLE_SECONDS)
-        before = {process.pid for process in stage.workers()}
         begun = time.monotonic()
-        answer = httpx.post(
-            f"{stage.url}/fibonacci", json={"sequence_size": POISON_SIZE, "num_sequences": 1}, timeout=120
-        )
-        failed_after = time.monotonic() - begun
+        posted = all_at_once(stage.url, [*[NEIGHBOUR] * NEIGHBOURS, POISON, *[NEIGHBOUR] * NEIGHBOURS])
         time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
-    victims = len(before - {process.pid for process in stage.workers()})
+    poison = posted.requests.pop(NEIGHBOURS)
+    record.requests += posted.requests
+    rode_along = [int(line) for line in word.read_text().split()]
     return outcome_of(
         record,
-        Check("the poison's status", answer.status_code, 500, "="),
-        Check("its answer, s", failed_after),
-        Check("workers that it killed at least", victims, 1, ">="),
+        Check("the poison's status", poison.status or 0, 500, "="),
+        Check("its answer, s", poison.seconds),
+        Check("workers that it killed", len(rode_along), MAX_ATTEMPTS, "="),
+        Check("small jobs posted with it", len(posted.requests)),
+        Check("other jobs in its batch", sum(rode_along[:1]), 1, ">="),
+        Check("in its batches when it was tried again", sum(rode_along[1:]), 0),
+        Check("failed of the small jobs", len(posted.failures), 0),
         *stage.left_behind(),
     )
 

@@ -153,7 +153,7 @@ def test_the_example_of_a_refusal_has_its_members(name: str, members: set[str]) 
 
 
 @pytest.mark.parametrize(
-    "model", ["JobRequest", "CompareRequest", "JobResponse", "CompareResponse", "PoolResponse", "WorkerModel"]
+    "model", ["JobRequest", "CompareRequest", "JobResponse", "CompareResponse", "PoolResponse", "WorkerModel", "Health"]
 )
 def test_every_body_has_an_example(model: str) -> None:
     schema = document()["components"]["schemas"][model]

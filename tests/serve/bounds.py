@@ -2,10 +2,13 @@
 
 CANCELLED_CPU_IDLE = 0.5
 """From a caller's leaving to the workers' CPUs being idle."""
+WORKER_STOPS = 0.1
+"""From a batch's being cancelled to its worker's compute thread being idle, in CPU time of that thread: a slice, or the
+longest call without one, and room."""
 DEADLINE = 0.25
 """By how much a deadline may be missed."""
 SHORT_JOB_BEHIND_LONG = 0.3
-"""A job of a millisecond behind one of minutes, in all but the slowest twentieth: about one batch."""
+"""The p99 of jobs of a millisecond behind one of minutes: about one batch."""
 REFUSAL = 0.5
 """A 422 or 429, computed from the predicted cost alone."""
 FROZEN_WORKER = 3.5
@@ -14,6 +17,8 @@ WORKER_REPLACED = 30.0
 """From a worker's death to as many workers as before."""
 POOL_AGE = 1.0
 """How old GET /pool may be."""
+POOL_ANSWER = 1.0
+"""How long GET /pool may take, whatever its workers do."""
 SHUTDOWN = 15.0
 """From a signal to the launcher's, or `serve run`'s, exit when no job is in flight."""
 NOTHING_LEFT = 30.0

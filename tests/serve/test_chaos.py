@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from chaos.outcome import Outcome
-from chaos.registry import saboteurs
+from chaos.registry import poisonable, saboteurs
 from chaos.rows import leaving, serving, timing, workers
 from chaos.stage import Capacity, Stage
 from deployments.launched import Service
@@ -34,8 +34,10 @@ def test_a_flipped_bit_is_never_in_an_answer(sabotaged: Stage) -> None:
     assert_kept(workers.flipped_bits(sabotaged, seconds=3))
 
 
-def test_a_poison_job_fails_alone(sabotaged: Stage) -> None:
-    assert_kept(workers.poisoned(sabotaged, seconds=0))
+def test_a_poison_job_fails_alone() -> None:
+    with poisonable() as stage:
+        stage.capacity = LIGHT
+        assert_kept(workers.poisoned(stage, seconds=0))
 
 
 def test_a_killed_controller_is_invisible_to_callers(stage: Stage) -> None:
@@ -43,7 +45,7 @@ def test_a_killed_controller_is_invisible_to_callers(stage: Stage) -> None:
 
 
 def test_callers_that_leave_at_random_moments_leak_nothing(stage: Stage) -> None:
-    assert_kept(leaving.callers_leave(stage, callers=200))
+    assert_kept(leaving.callers_leave(stage, callers=200, full_speed=None))
 
 
 def test_serves_own_headers_do_not_move_a_deadline(stage: Stage) -> None:

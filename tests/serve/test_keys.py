@@ -1,5 +1,6 @@
 """API keys on the real service: a key file through the launcher into the replicas, and limits a caller at a time."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chaos.stage import changed_config
+from deployments.key_source import VARIABLE
 from deployments.launched import Service, launched
 from tests.serve.callers import LONG_JOB, open_request
 from tests.serve.processes import wait_until
@@ -83,6 +86,37 @@ def test_no_key_stands_in_any_log(guarded: Service) -> None:
     files = [path for path in logs.rglob("*") if path.is_file()]
     secrets = [ALICE.encode(), BOB.encode(), ALICES_LINE[-64:].encode(), BOBS_LINE[-64:].encode()]
     assert not [path for path in files for secret in secrets if secret in path.read_bytes()]
+
+
+def test_keys_of_the_environment_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, f"{ALICES_LINE},{BOBS_LINE}")
+    with launched("--cpus", "1") as service, caller(service, BOB) as bob:
+        assert bob.post("/fibonacci", json=SMALL_JOB).status_code == 200
+        assert httpx.post(f"{service.url}/fibonacci", json=SMALL_JOB).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "environment", "warnings"),
+    [
+        ("127.0.0.1", {}, []),
+        ("0.0.0.0", {}, ["there are no API keys: whoever reaches it can use the service"]),  # noqa: S104 (what is warned of)
+        ("0.0.0.0", {VARIABLE: ALICES_LINE}, ["HTTP is not encrypted"]),  # noqa: S104 (what is warned of)
+    ],
+)
+def test_the_launcher_warns_once_of_listening_beyond_loopback(
+    host: str, environment: dict[str, str], warnings: list[str]
+) -> None:
+    """With settings that it refuses after that, so that nothing listens there."""
+    with changed_config(lambda config: config["applications"][0]["args"].update(max_queued_jobs=0)) as path:
+        command = [sys.executable, "-m", "deployments.launch", "--host", host, "--port", "0", "--config", str(path)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, check=False, env=os.environ | environment
+        )
+    *said, starting, error = done.stdout.splitlines()
+    assert [text in line for text, line in zip(warnings, said, strict=True)] == [True] * len(warnings)
+    assert all(line.startswith(f"warning: {host} is not loopback") for line in said)
+    assert starting.startswith("starting on http://127.0.0.1:")
+    assert error.startswith("error: the configuration is invalid: max_queued_jobs")
 
 
 @pytest.mark.parametrize("broken", ["alice:secret", "", None])

@@ -27,12 +27,11 @@ def test_the_cpu_is_idle_soon_after_a_caller_left(service: Service, pause_second
 
 def test_a_caller_that_leaves_takes_no_batch_mate_along(service: Service, client: httpx.Client) -> None:
     long_job = open_request(service, LONG_JOB, 0.0)
-    statuses: list[int] = []
+    answers: list[httpx.Response] = []
 
     def stay() -> None:
-        for _ in range(20):
-            answer = client.post("/fibonacci", json={"sequence_size": 2_000, "num_sequences": 1})
-            statuses.append(answer.status_code)
+        body = {"sequence_size": 2_000, "num_sequences": 1}
+        answers.extend(client.post("/fibonacci", json=body) for _ in range(20))
 
     stayer = threading.Thread(target=stay)
     stayer.start()
@@ -43,5 +42,7 @@ def test_a_caller_that_leaves_takes_no_batch_mate_along(service: Service, client
             leaver.close()
     assert not answer_of(long_job)
     long_job.close()
-    assert statuses == [200] * 20
+    assert [answer.status_code for answer in answers] == [200] * 20
+    # A batch that is cancelled under a stayer would be sent again, and the stayer would only wait a little longer.
+    assert all(batch["attempts"] == 1 for answer in answers for batch in answer.json()["batches"])
     wait_until(lambda: client.get("/pool").json()["unfinished_jobs"] == 0, 10, "nothing is left in the queue")

@@ -16,6 +16,14 @@ def alive_workers(client: httpx.Client) -> int:
     return sum(worker["state"] != "silent" for worker in pool["workers"])
 
 
+def states_told_in_time(client: httpx.Client) -> list[str]:
+    """What GET /pool says of the workers; it may neither fail nor wait because one of them is dead."""
+    answer = client.get("/pool")
+    assert answer.status_code == 200
+    assert answer.elapsed.total_seconds() < bounds.POOL_ANSWER
+    return sorted(worker["state"] for worker in answer.json()["workers"])
+
+
 def ingress_log(service: Service) -> str:
     """What Serve has written for the ingress replica."""
     (folder,) = re.findall(r"^logs: (.+)$", "".join(service.output), re.MULTILINE)
@@ -51,6 +59,7 @@ def test_jobs_wait_while_no_worker_is_left(client: httpx.Client, service: Servic
 def test_a_frozen_worker_holds_up_no_job_and_is_replaced(client: httpx.Client, service: Service) -> None:
     frozen = workers(service.process.pid)[0]
     frozen.suspend()
+    wait_until(lambda: states_told_in_time(client) == ["idle", "silent"], 2 * bounds.POOL_AGE, "it is told as silent")
     for _ in range(8):  # each worker is sent some of them
         answer = client.post("/fibonacci", json={"sequence_size": 10, "num_sequences": 1})
         assert answer.raise_for_status().json()["sizes"] == [10]

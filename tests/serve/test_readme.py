@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,30 @@ def test_the_curl_command_gives_the_answer_shown(service: Service) -> None:
     assert without_varying(answer) == without_varying(shown)
     assert answer["timing"].keys() == shown["timing"].keys()
     assert answer["batches"][0].keys() == shown["batches"][0].keys()
+
+
+def test_the_python_example_prints_the_sizes(service: Service) -> None:
+    (example,) = re.findall(r"```python\n(.*?)\n```", README, re.DOTALL)
+    command = [sys.executable, "-c", example.replace("http://127.0.0.1:8000", service.url)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == "[1000, 1000]\n"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the launcher's command is curl")
+def test_the_command_that_the_launcher_prints_is_answered(service: Service) -> None:
+    (command,) = [line.removeprefix("try: ") for line in service.output if line.startswith("try: ")]
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
+    assert json.loads(done.stdout)["sizes"] == [10]
+
+
+def test_make_serve_passes_what_the_readme_gives_it_to_the_launcher() -> None:
+    command = "make serve HOST=127.0.0.1 PORT=9000 CPUS=4"
+    assert f"$ {command}\n" in README
+    done = subprocess.run(
+        [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+    )
+    (launch,) = [line for line in done.stdout.splitlines() if "deployments.launch" in line]
+    assert launch.split("deployments.launch")[1].split() == ["--host", "127.0.0.1", "--port", "9000", "--cpus", "4"]
 
 
 def test_nothing_is_left_to_fill_in() -> None:

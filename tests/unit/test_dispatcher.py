@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import itertools
 from collections import Counter
 from typing import Any, TypeVar
 
@@ -518,6 +519,27 @@ def test_no_more_jobs_are_held_than_the_limit() -> None:
         await asyncio.gather(*tasks)
         await pool.dispatcher.run(job(MILLISECOND))
         assert_nothing_is_left(pool)
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("callers", [("",), ("alice", "bob"), ("alice", "alice", "alice", "bob")])
+def test_who_comes_when_no_more_jobs_are_held_is_told_when_the_first_is_finished(callers: tuple[str, ...]) -> None:
+    """Not when all are: 40 jobs that take half a minute leave room after a few seconds."""
+
+    async def main() -> None:
+        pool = SimulatedPool(2, Settings(max_queued_jobs=40, max_caller_queued_seconds=60))
+        seconds_and_callers = zip(itertools.cycle((2.0, 0.5, 1.0)), itertools.cycle(callers), range(40), strict=False)
+        tasks = [submit(pool, job(seconds, caller=caller)) for seconds, caller, _ in seconds_and_callers]
+        await asyncio.sleep(0.001)
+        refusal = await refusal_of(pool, QueueFullError, job(MILLISECOND))
+        loop = asyncio.get_running_loop()
+        refused_at = loop.time()
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        real_seconds = loop.time() - refused_at
+        assert real_seconds < pool.dispatcher.drain_seconds
+        assert refusal.retry_after_seconds == pytest.approx(real_seconds, rel=0.5, abs=1.0)
+        await asyncio.gather(*tasks)
 
     run_virtually(main())
 

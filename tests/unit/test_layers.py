@@ -1,6 +1,7 @@
 """Imports point one way: deployments -> app.api -> the rest of app; the kernel knows nobody."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -51,6 +52,11 @@ def test_the_dispatcher_runs_without_fastapi() -> None:
 
 def test_the_launcher_imports_ray_only_after_it_has_set_the_environment() -> None:
     assert "ray" not in loaded_by("deployments.launch")
+
+
+def test_no_unit_test_starts_ray() -> None:
+    with pytest.raises((ImportError, RuntimeError), match=r"import of ray|a unit test starts Ray"):
+        importlib.import_module("ray").init(address="local", include_dashboard=False)
 
 
 @pytest.mark.parametrize("module", MODULES)
