@@ -2,7 +2,10 @@
 
 import math
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,7 @@ from chaos.outcome import Outcome
 from chaos.rows import deploying, leaving, nodes, overload, serving, soak, stopping, timing, workers
 from chaos.stage import LIAR, Change, Stage, changed_config, grpc, sabotaged, staged, two_ingresses
 from deployments.launched import StartError, started
+from tests.serve.processes import descendants
 
 StartStage = Callable[..., AbstractContextManager[Stage]]
 
@@ -36,6 +40,28 @@ def twins(*changes: Change) -> Iterator[Stage]:
         if math.isinf(stage.until(lambda: all(stage.pool()["ingress_replicas"] == 2 for _ in range(8)), 30)):
             raise StartError("there are not two ingress replicas")
         yield stage
+
+
+@contextmanager
+def hampered(*changes: Change) -> Iterator[Stage]:
+    """A service whose HAProxy's manager is killed as it starts."""
+
+    def kill() -> None:
+        while not over.is_set():
+            for manager in descendants(os.getpid(), serving.HAPROXY_MANAGER):
+                manager.kill()
+                return
+            time.sleep(0.01)
+
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as killer:
+        killer.submit(kill)
+        try:
+            with staged(*changes) as stage:
+                over.set()
+                yield stage
+        finally:
+            over.set()
 
 
 @contextmanager
@@ -123,6 +149,8 @@ ROWS = (
     Row("haproxy-killed", "the HAProxy process, `kill -9`", staged, serving.haproxy_killed, False),
     Row("ingress-killed", "one of two ingress replicas, `kill -9`", twins, serving.ingress_killed),
     Row("ingress-orphans", "the ingress that all workers work for, `kill -9`", twins, serving.ingress_orphans, False),
+    Row("start-hampered", "HAProxy's manager, `kill -9` as the service starts", hampered, serving.started_anyway,
+        False),
     Row("flipped-bits", "a worker that flips a bit in every fifth segment", saboteurs, workers.flipped_bits),
     Row("poison", "a job that kills every worker it meets", poisonable, workers.poisoned),
     Row("grpc-worker-killed", "with gRPC, one worker, once, `kill -9`", over_grpc, workers.one_killed),

@@ -14,8 +14,9 @@ from typing import Any
 import ray
 from pydantic import ValidationError
 from ray import serve
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 from ray.serve._private.api import serve_start
+from ray.serve._private.client import ServeControllerClient
 from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
@@ -62,14 +63,23 @@ def deploy(schema: ServeDeploySchema, *, verbose: bool) -> None:
     if not verbose:
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
     try:
-        client = serve_start(
-            http_options=schema.http_options.model_dump(),
-            proxy_location=schema.proxy_location,
-            controller_options=schema.controller_options,
-        )
+        try:
+            client = _start_serve(schema)
+        except RayActorError:  # seen: it hung as it forked HAProxy, and the controller killed it after 26 s
+            say("a proxy died as it started; Serve starts another")
+            client = _start_serve(schema)
     except (RayError, TimeoutError) as error:
         raise LaunchError(f"Serve did not start: {error}") from None
     client.deploy_apps(schema, _blocking=False)
+
+
+def _start_serve(schema: ServeDeploySchema) -> ServeControllerClient:
+    """Start the controller and wait for the proxies; if the controller is there, connect to it."""
+    return serve_start(
+        http_options=schema.http_options.model_dump(),
+        proxy_location=schema.proxy_location,
+        controller_options=schema.controller_options,
+    )
 
 
 def wait_until_ready(url: str, stop: threading.Event) -> bool:

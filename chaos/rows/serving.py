@@ -20,6 +20,8 @@ from tests.serve.processes import alive
 CONTROLLER, INGRESS = "ray::ServeController", "ray::ServeReplica:fibonacci:FibonacciIngress"
 PROXY, HAPROXY = "ray::ProxyActor", "bin/haproxy"
 """Parts of command lines."""
+HAPROXY_MANAGER = "ray::HAProxyManager"
+"""Serve's actor that starts and configures HAProxy."""
 BUSY = 0.4
 """Part of a CPU that a worker has when it computes, even beside other programs."""
 PROCESS_BACK = 30.0
@@ -40,6 +42,14 @@ def haproxy_killed(stage: Stage, seconds: float = 45) -> Outcome:
 def proxy_killed(stage: Stage, seconds: float = 45) -> Outcome:
     """Serve's own proxy: with HAProxy only a fallback, else what every request goes through."""
     return _proxy_killed(stage, PROXY, seconds)
+
+
+def started_anyway(stage: Stage, seconds: float = 10) -> Outcome:
+    """A start in which a proxy died: another has its place."""
+    died = any("a proxy died as it started" in line for line in stage.service.output)
+    with open_loop(stage.url, stage.rate) as record:
+        time.sleep(seconds)
+    return outcome_of(record, Check("it says that a proxy died", died, 1, "="), *stage.left_behind())
 
 
 def _proxy_killed(stage: Stage, title: str, seconds: float) -> Outcome:

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +43,14 @@ def answer_of(connection: socket.socket) -> bytes:
         return connection.recv(65_536, socket.MSG_DONTWAIT | socket.MSG_PEEK)
     except BlockingIOError:
         return b""
+
+
+def make_key(name: str) -> tuple[str, str]:
+    """A new key and its line, as `make key` prints them."""
+    command = [sys.executable, "-m", "deployments.new_key", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    key, line = [text.strip() for text in done.stdout.splitlines() if text.startswith("  ")]
+    return key, line
 
 
 def assert_short_jobs_are_short(client: httpx.Client) -> None:

@@ -17,9 +17,11 @@ import yaml
 
 from chaos.stage import changed_config
 from deployments import launch
+from deployments.key_source import VARIABLE
 from deployments.launched import Service
 from deployments.own_config import prepare
 from tests.serve import bounds
+from tests.serve.callers import make_key
 from tests.serve.listening import check_listening, listeners
 from tests.serve.processes import alive, descendants, wait_until
 
@@ -82,14 +84,14 @@ def bare_config(tmp_path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def serve_run(config: Path) -> Iterator[Service]:
+def serve_run(config: Path, **environment: str) -> Iterator[Service]:
     """A bare `serve run` that is ready."""
     http = yaml.safe_load(config.read_text())["http_options"]
     process = subprocess.Popen(
         # A script's background jobs ignore SIGINT, and so would all that they start.
         ["env", "--default-signal=INT", str(Path(sys.executable).with_name("serve")), "run", str(config)],
-        cwd=ROOT, env=os.environ | {"RAY_ADDRESS": "local", "RAY_AUTH_MODE": "token"}, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
+        cwd=ROOT, env=os.environ | {"RAY_ADDRESS": "local", "RAY_AUTH_MODE": "token"} | environment,
+        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     service = Service(f"http://{http['host']}:{http['port']}", process)
     try:
@@ -109,9 +111,14 @@ def is_ready(service: Service) -> bool:
 
 @pytest.mark.timeout(180)
 def test_a_bare_serve_run_is_the_service_and_ends_on_ctrl_c(bare_config: Path) -> None:
-    with serve_run(bare_config) as service:
-        answer = httpx.post(f"{service.url}/fibonacci", json={"sequence_size": 10, "num_sequences": 1})
-        assert answer.raise_for_status().json()["sizes"] == [10]
+    key, line = make_key("alice")
+    with serve_run(bare_config, **{VARIABLE: line}) as service:
+        answers = [
+            httpx.post(f"{service.url}/fibonacci", json={"sequence_size": 10, "num_sequences": 1}, headers=headers)
+            for headers in ({}, {"Authorization": f"Bearer {key}"})
+        ]
+        assert [answer.status_code for answer in answers] == [401, 200]  # the environment's keys reach the replicas
+        assert answers[1].json()["sizes"] == [10]
         pid = service.process.pid
         check_listening(pid, "serve run")
         (dashboard,) = [process for process in listeners(pid) if process.kind == "dashboard"]

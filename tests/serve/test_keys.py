@@ -13,18 +13,10 @@ import pytest
 from chaos.stage import changed_config
 from deployments.key_source import VARIABLE
 from deployments.launched import Service, launched
-from tests.serve.callers import LONG_JOB, open_request
+from tests.serve.callers import LONG_JOB, make_key, open_request
 from tests.serve.processes import wait_until
 
 SMALL_JOB = {"sequence_size": 10, "num_sequences": 1}
-
-
-def make_key(name: str) -> tuple[str, str]:
-    """A new key and its line, as `make key` prints them."""
-    command = [sys.executable, "-m", "deployments.new_key", name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    key, line = [text.strip() for text in done.stdout.splitlines() if text.startswith("  ")]
-    return key, line
 
 
 ALICE, ALICES_LINE = make_key("alice")
@@ -86,13 +78,6 @@ def test_no_key_stands_in_any_log(guarded: Service) -> None:
     files = [path for path in logs.rglob("*") if path.is_file()]
     secrets = [ALICE.encode(), BOB.encode(), ALICES_LINE[-64:].encode(), BOBS_LINE[-64:].encode()]
     assert not [path for path in files for secret in secrets if secret in path.read_bytes()]
-
-
-def test_keys_of_the_environment_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, f"{ALICES_LINE},{BOBS_LINE}")
-    with launched("--cpus", "1") as service, caller(service, BOB) as bob:
-        assert bob.post("/fibonacci", json=SMALL_JOB).status_code == 200
-        assert httpx.post(f"{service.url}/fibonacci", json=SMALL_JOB).status_code == 401
 
 
 @pytest.mark.parametrize(
