@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from chaos.outcome import Outcome
-from chaos.registry import poisonable, saboteurs
+from chaos.registry import saboteurs
 from chaos.rows import leaving, serving, timing, workers
 from chaos.stage import Capacity, Stage
 from deployments.launched import Service
@@ -32,12 +32,6 @@ def assert_kept(outcome: Outcome) -> None:
 
 def test_a_flipped_bit_is_never_in_an_answer(sabotaged: Stage) -> None:
     assert_kept(workers.flipped_bits(sabotaged, seconds=3))
-
-
-def test_a_poison_job_fails_alone() -> None:
-    with poisonable() as stage:
-        stage.capacity = LIGHT
-        assert_kept(workers.poisoned(stage, seconds=0))
 
 
 def test_a_killed_controller_is_invisible_to_callers(stage: Stage) -> None:
