@@ -74,7 +74,7 @@ class _Response(BaseModel):
 
 
 class LastTermModel(_Response):
-    """The generated last term of the sequences, without its digits."""
+    """The generated last term of a sequence (they are all the same), without its digits."""
 
     model_config = ConfigDict(title="LastTerm", json_schema_extra={"example": EXAMPLE_LAST_TERM})
 
@@ -89,7 +89,10 @@ class LastTermModel(_Response):
 
 
 class VerificationModel(_Response):
-    """How the result was checked: every segment's end pair against fast doubling, exactly."""
+    """How the result was checked: the last two terms of every segment, exactly, by another algorithm.
+
+    A segment is a stretch of terms that is computed in one piece; the other algorithm is fast doubling.
+    """
 
     model_config = ConfigDict(title="Verification")
 
@@ -116,7 +119,7 @@ class TimingModel(_Response):
 
 
 class BatchModel(_Response):
-    """One batch's part in the job."""
+    """One batch's part in the job; a batch is what one call to a worker computes."""
 
     model_config = ConfigDict(title="Batch", json_schema_extra={"example": EXAMPLE_BATCH})
 
@@ -137,7 +140,7 @@ class BatchModel(_Response):
 
 
 class JobResponse(_Response):
-    """A finished job: every term generated once and checked."""
+    """A finished job: every term generated, and the end of every segment checked."""
 
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_JOB})
 

@@ -69,7 +69,7 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
         responses=problem_docs(*JOB_ERRORS),
     )
     async def run_job(body: BoundedJobRequest, http: Request) -> Response:  # type: ignore[valid-type]
-        """Generates the sequences, checks every term, and says where the time went."""
+        """Generates the sequences, checks the end of every segment, and says where the time went."""
         request: JobRequest = body
         job = new_job(request, request.execution, caller_of(http))
         (result,) = await dispatcher.run(job, timeout_seconds=request.timeout_seconds)

@@ -61,13 +61,13 @@ class Backlog:
             raise TooCostlyError(core_seconds, settings.max_compute_seconds)
         seconds = sum(job.predicted_seconds for job in jobs)
         if caller:
-            self._check_caller(caller, max(seconds, WHOLE_SECONDS), max(1, num_workers))
+            self._check_caller(caller, len(jobs), max(seconds, WHOLE_SECONDS), max(1, num_workers))
         wait_seconds = self._seconds_ahead_of(caller, seconds, num_workers) / max(1, num_workers)
         if (excess := wait_seconds - settings.max_queued_seconds) > 0:
             limit = f"longer than {settings.max_queued_seconds:g} s"
             reason = f"What stands ahead of the job takes {wait_seconds:.1f} s, {limit}."
             raise QueueFullError(reason, max(1, math.ceil(excess)))
-        if len(self._jobs) >= settings.max_queued_jobs:
+        if self._jobs and len(self._jobs) + len(jobs) > settings.max_queued_jobs:
             reason = f"{len(self._jobs)} jobs are unfinished: no more are held."
             raise QueueFullError(reason, max(1, math.ceil(self._first_finished_seconds() / max(1, num_workers))))
         holding = self._holdings.setdefault(caller, Holding())
@@ -98,11 +98,11 @@ class Backlog:
             holding.seconds = max(0.0, holding.seconds + change)
         job.unfinished_seconds = seconds
 
-    def _check_caller(self, caller: str, seconds: float, num_workers: int) -> None:
+    def _check_caller(self, caller: str, num_jobs: int, seconds: float, num_workers: int) -> None:
         settings = self._settings
         if (holding := self._holdings.get(caller)) is None:
             return
-        if len(holding.jobs) >= settings.max_caller_jobs:
+        if len(holding.jobs) + num_jobs > settings.max_caller_jobs:
             reason = f"{len(holding.jobs)} jobs of {caller} are unfinished: no more are held for one caller."
             service = holding.first_finished_seconds
         else:

@@ -96,8 +96,9 @@ class Dispatcher:
         now = self._clock()
         if not self._backlog:
             self.cost.was_idle(now - self._idle_since)
+            self._idle_since = now
         admitted = [Progress(next(self._numbers), job, Line(job, self.cost), now) for job in jobs]
-        self._backlog.admit(admitted, self.num_workers)
+        self._backlog.admit(admitted, self._scheduler.usual_num_workers)
         return admitted
 
     def _forget(self, progress: Progress) -> None:

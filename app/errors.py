@@ -3,12 +3,12 @@
 * JobError
   + RefusedError         nothing was computed
     - TooCostlyError      422: it alone exceeds the limit
-    - QueueFullError      429: what stands ahead of it takes too long
+    - QueueFullError      429: its predicted wait is too long, or too many jobs are held
     - CallerLimitError    429: its caller, a key's name, has too much unfinished
     - DrainingError       503: the service is shutting down
   + NoWorkerError       503: no worker for too long
   + DeadlineError       504: the job's own time is over
-  + ComputationError    500: it failed on several workers
+  + ComputationError    500: a part of it failed on three workers, or failed its check twice
 * WorkerLostError       never leaves the dispatcher: a worker died or left with a batch
 """
 
@@ -31,7 +31,7 @@ class TooCostlyError(RefusedError):
 
 
 class QueueFullError(RefusedError):
-    """What the fair queue puts ahead of the job would take too long, or too many jobs are held already."""
+    """The job's predicted wait in the fair queue is too long, or too many jobs are held already."""
 
     def __init__(self, reason: str, retry_after_seconds: int) -> None:
         super().__init__(reason, retry_after_seconds)

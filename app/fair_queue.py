@@ -28,6 +28,7 @@ class FairQueue(Generic[Key]):
         self._heap: list[tuple[Tag, Key]] = []
         self._left_with: dict[Key, Tag] = {}
         self._left_heap: list[tuple[Tag, Key]] = []
+        self._aside: set[Key] = set()
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
@@ -44,6 +45,7 @@ class FairQueue(Generic[Key]):
     def remove(self, key: Key) -> None:
         """Take ``key`` out."""
         tag = self._tags.pop(key)
+        self._aside.discard(key)
         if self._keys_return and tag[0] > self._virtual_seconds:
             self._push(self._left_heap, self._left_with, key, tag)
 
@@ -51,6 +53,28 @@ class FairQueue(Generic[Key]):
         """Who is next; None if nobody is there."""
         first = self._first(self._heap, self._tags)
         return None if first is None else first[1]
+
+    def set_aside(self, key: Key) -> None:
+        """Pass over ``key`` until ``bring_back``; it keeps its tag."""
+        self._aside.add(key)
+
+    def bring_back(self, key: Key) -> None:
+        """Pass over ``key`` no more, if it was set aside."""
+        if key in self._aside:
+            self._aside.remove(key)
+            heapq.heappush(self._heap, (self._tags[key], key))
+
+    def refund(self, key: Key, seconds: float) -> None:
+        """Take back a charge for what was not served after all, whether ``key`` is still here or has left."""
+        if key in self._aside:
+            start_seconds, number = self._tags[key]
+            self._tags[key] = max(self._virtual_seconds, start_seconds - seconds), number
+        elif key in self._tags:
+            self._set_tag(key, max(self._virtual_seconds, self._tags[key][0] - seconds))
+        elif key in self._left_with:
+            start_seconds, _ = self._left_with.pop(key)
+            if start_seconds - seconds > self._virtual_seconds:
+                self._push(self._left_heap, self._left_with, key, (start_seconds - seconds, next(self._numbers)))
 
     def serve(self, key: Key, seconds: float) -> None:
         """Charge ``key``, the one that ``peek`` named, with a service that begins now."""
@@ -74,7 +98,7 @@ class FairQueue(Generic[Key]):
         """The smallest tag and whose it is; drops the entries in front of it that no longer hold."""
         while heap:
             tag, key = heap[0]
-            if tags.get(key) == tag:
+            if tags.get(key) == tag and key not in self._aside:
                 return tag, key
             heapq.heappop(heap)
         return None
@@ -86,6 +110,7 @@ class JobQueue:
     def __init__(self) -> None:
         self._callers: FairQueue[str] = FairQueue()
         self._jobs: dict[str, FairQueue[int]] = {}
+        self._aside: dict[int, str] = {}
 
     def add(self, caller: str, job: int) -> None:
         """Queue a job; the number must be new."""
@@ -93,6 +118,7 @@ class JobQueue:
             self._jobs[caller] = FairQueue(keys_return=False)  # job numbers are new each time
             self._callers.add(caller)
         self._jobs[caller].add(job)
+        self._callers.bring_back(caller)
 
     def remove(self, caller: str, job: int) -> None:
         """Take a job out, if it is there."""
@@ -100,14 +126,36 @@ class JobQueue:
         if jobs is None or job not in jobs:
             return
         jobs.remove(job)
+        self._aside.pop(job, None)
         if not jobs:
             del self._jobs[caller]
             self._callers.remove(caller)
+        elif jobs.peek() is None:
+            self._callers.set_aside(caller)
 
     def peek(self) -> int | None:
         """The job to serve next."""
         caller = self._callers.peek()
         return None if caller is None else self._jobs[caller].peek()
+
+    def set_aside(self, caller: str, job: int) -> None:
+        """Pass over the job until ``bring_back``; it keeps its turn."""
+        jobs = self._jobs[caller]
+        jobs.set_aside(job)
+        self._aside[job] = caller
+        if jobs.peek() is None:
+            self._callers.set_aside(caller)
+
+    def bring_back(self) -> None:
+        """Pass over no job any more."""
+        for job, caller in self._aside.items():
+            self._jobs[caller].bring_back(job)
+            self._callers.bring_back(caller)
+        self._aside.clear()
+
+    def refund(self, caller: str, seconds: float) -> None:
+        """Take back from a caller's charge what was not served after all."""
+        self._callers.refund(caller, seconds)
 
     def serve(self, caller: str, job: int, seconds: float) -> None:
         """Charge the job that ``peek`` named, and its caller."""

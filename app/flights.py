@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Iterator
 
-from app.job import Batch, BatchResult
+from app.job import Batch, BatchResult, Execution, Job
 from app.pool import Worker
-from app.progress import Piece
+from app.progress import Piece, Progress
 
 SHORT_SECONDS = 0.010
 """Predicted seconds of a short batch, about a worker's slice. It has a place on a worker beside the long ones, so
 that it need not wait for them."""
+LONG_SECONDS = 1.0
+"""Predicted seconds beyond which a local job, which cannot be cut, is a long batch: it must not hold up others."""
 LATE_SECONDS = 2.0
 LATE_FACTOR = 4.0
 """A batch is late after ``LATE_SECONDS`` and so many times the predicted seconds of what its worker has to compute
@@ -20,10 +22,15 @@ served. With eight and a factor of 4, a quarter of the batches to a thousand sim
 PROBE_SECONDS = 0.5
 
 
+def is_long(job: Job, seconds: float) -> bool:
+    """Whether a batch of ``job`` that is predicted to take ``seconds`` is a long one."""
+    return job.execution is Execution.LOCAL and seconds > LONG_SECONDS
+
+
 class Flight:
     """A batch on a worker."""
 
-    __slots__ = ("batch", "dispatched_at", "due_at", "late", "pieces", "seconds", "short", "task", "worker")
+    __slots__ = ("batch", "dispatched_at", "due_at", "late", "long", "pieces", "seconds", "short", "task", "worker")
 
     def __init__(
         self,
@@ -42,6 +49,7 @@ class Flight:
         self.dispatched_at = now
         self.seconds = sum(piece.seconds for piece in pieces)
         self.short = self.seconds <= SHORT_SECONDS
+        self.long = is_long(pieces[0].progress.job, self.seconds)
         # A short one is computed before the long ones there.
         ahead_seconds = self.seconds if self.short else self.seconds + worker.predicted_seconds
         factor = max(LATE_FACTOR, LATE_FACTOR_AN_INGRESS * num_ingresses)
@@ -99,6 +107,15 @@ class Flights:
             flight.late = True
             self._leave_out(flight)
         return late
+
+    def not_computed_seconds(self, progress: Progress, now: float) -> float:
+        """Predicted seconds of the job's batches on workers that cannot have been computed yet."""
+        return sum(
+            max(0.0, piece.seconds - (now - flight.dispatched_at))
+            for flight in self._flights
+            for piece in flight.pieces
+            if piece.progress is progress and not flight.late
+        )
 
     def postpone(self, seconds: float) -> None:
         """Nothing could come back for so long, because it was the ingress that stood still."""

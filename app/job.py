@@ -55,7 +55,7 @@ class SegmentResult:
     """Terms generated, summed over the ``count`` sequences."""
     count: int
     verified: bool
-    """Whether every end pair equalled fast doubling's."""
+    """Whether every end pair equalled fast doubling's: another algorithm, exact."""
     compute_seconds: float
     last_term: LastTerm | None = None
 
@@ -115,7 +115,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """A finished job: every term generated once and checked."""
+    """A finished job: every term counted once, and every segment's end pair checked.
+
+    A late batch may have been computed twice; only the first result is in it.
+    """
 
     job: Job
     sizes: list[int]

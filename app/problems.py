@@ -56,17 +56,17 @@ PROBLEM_TYPES = {
     "queue-full": ProblemType(
         429,
         "Queue full",
-        "The work that stands ahead of the job is predicted to take longer than the service lets anybody wait "
-        "(setting max_queued_seconds), or the service holds as many jobs as it may (max_queued_jobs). Nothing was "
-        "computed.",
+        "The job is predicted to wait longer for the work ahead of it than the service lets a new job wait (setting "
+        "max_queued_seconds; the job's own time does not count), or the service holds as many jobs as it may "
+        "(max_queued_jobs). Nothing was computed.",
         "Post the job again after the seconds in Retry-After.",
     ),
     "caller-limit": ProblemType(
         429,
         "Caller limit",
         "The caller, known by its API key, has as many unfinished jobs as one caller may have (setting "
-        "max_caller_jobs), or what its own jobs put ahead of this one is predicted to take too long "
-        "(max_caller_queued_seconds). Other callers are unaffected. Nothing was computed.",
+        "max_caller_jobs), or its own unfinished jobs would delay this one for too long (max_caller_queued_seconds; "
+        "a longer job counts only as much as the new one). Other callers are unaffected. Nothing was computed.",
         "Post the job again after the seconds in Retry-After, or when an earlier job is answered.",
     ),
     "no-worker": ProblemType(

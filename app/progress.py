@@ -16,7 +16,7 @@ class Piece:
 
     __slots__ = (
         "failed_checks", "first_sequence", "late", "progress", "record", "returned",
-        "seconds", "segments", "shunned_worker_id", "used_attempts",
+        "seconds", "segments", "shunned_worker_id", "used_attempts", "worker_ids",
     )  # fmt: skip
 
     def __init__(
@@ -39,6 +39,8 @@ class Piece:
         self.record: BatchRecord | None = None
         self.shunned_worker_id: str | None = None
         """The worker that lost it or got it wrong: it goes to another if there is one."""
+        self.worker_ids: list[str] = []
+        """The workers that have it: none, one, or more if it was late on one."""
 
     @property
     def wanted(self) -> bool:

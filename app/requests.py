@@ -11,6 +11,8 @@ from starlette.requests import ClientDisconnect
 from app.body_deadline import BodyDeadline
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_MEMBERS = 100
+"""An object with more is not looked at further: to name 7,600 unknown ones took the event loop 15 ms."""
 
 
 class JsonRequest(Request):
@@ -31,7 +33,7 @@ class JsonRequest(Request):
         return self._body
 
     async def json(self) -> Any:
-        """The parsed body; HTTPException 400 if it is not JSON."""
+        """The parsed body; HTTPException 400 if it is not JSON, 422 if an object in it has too many members."""
         try:
             return json.loads(
                 (await self.body()).decode(),  # bytes would be taken as UTF-16 and UTF-32 too
@@ -56,6 +58,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_MEMBERS:
+        raise HTTPException(422, f"An object may have {MAX_MEMBERS} members.")
     members = dict(pairs)
     if len(members) < len(pairs):
         raise ValueError("a name stands twice in one object")

@@ -17,10 +17,15 @@ class Settings(BaseModel):
         600.0, gt=0, description="Costliest job admitted, in predicted core-seconds (else 422)."
     )
     max_queued_seconds: float = Field(
-        60.0, gt=0, description="Longest predicted drain of what stands ahead of a job (else 429)."
+        60.0,
+        gt=0,
+        description="Longest predicted wait of a job when it is admitted (else 429); its own time does not count.",
     )
     max_queued_jobs: int = Field(
-        700, ge=1, le=1_000_000, description="Most unfinished jobs an ingress holds (else 429); each takes 64 KB of it."
+        700,
+        ge=1,
+        le=1_000_000,
+        description="Most unfinished jobs one ingress holds (else 429); about 64 KB of memory each.",
     )
     api_keys_file: str | None = Field(
         None,
@@ -32,13 +37,12 @@ class Settings(BaseModel):
         300,
         ge=1,
         le=1_000_000,
-        description="With API keys: most unfinished jobs of one caller that an ingress holds (else 429).",
+        description="With API keys: most unfinished jobs of one caller that one ingress holds (else 429).",
     )
     max_caller_queued_seconds: float = Field(
         30.0,
         gt=0,
-        description="With API keys: longest predicted drain of what a caller's own jobs put ahead of its next one "
-        "(else 429).",
+        description="With API keys: longest that a caller's own unfinished jobs may delay its next one (else 429).",
     )
     worker_wait_seconds: float = Field(
         30.0, ge=0, description="How long jobs wait while no worker is alive (then 503)."

@@ -33,8 +33,20 @@ class WaitingJobs:
         self._jobs.pop(progress.number, None)
         self._queue.remove(progress.job.caller, progress.number)
 
+    def set_aside(self, progress: Progress) -> None:
+        """Pass over the job, which has to wait for something that others need not wait for."""
+        self._queue.set_aside(progress.job.caller, progress.number)
+
+    def bring_back(self) -> None:
+        """Pass over no job any more."""
+        self._queue.bring_back()
+
+    def refund(self, progress: Progress, seconds: float) -> None:
+        """The job has ended before so much of what its caller was charged with was computed."""
+        self._queue.refund(progress.job.caller, seconds)
+
     def peek(self) -> Progress | None:
-        """The job that is furthest behind; None if nothing waits."""
+        """The job that is furthest behind, of those not set aside; None if there is none."""
         number = self._queue.peek()
         return None if number is None else self._jobs[number]
 

@@ -5,7 +5,7 @@ import math
 from collections import deque
 
 from app.compute import SLICE_SECONDS
-from app.compute_thread import SLICES_A_TURN, SLICES_OF_THE_FIRST_TURN
+from app.compute_thread import EXPRESS_SLICES, SLICES_A_TURN, SLICES_OF_THE_FIRST_TURN
 from app.errors import WorkerLostError
 
 FIRST_TURN_SECONDS = SLICES_OF_THE_FIRST_TURN * SLICE_SECONDS
@@ -15,10 +15,11 @@ TURN_SECONDS = SLICES_A_TURN * SLICE_SECONDS
 class _Run:
     """A batch on the worker."""
 
-    __slots__ = ("ended", "rest_seconds", "turn_seconds")
+    __slots__ = ("ended", "express_left", "rest_seconds", "turn_seconds")
 
     def __init__(self, seconds: float) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.express_left = EXPRESS_SLICES
         self.rest_seconds = seconds
         self.turn_seconds = FIRST_TURN_SECONDS
         """What is left of its turn."""
@@ -119,7 +120,8 @@ class SimulatedWorker:
             if not run.ended.done():
                 run.ended.set_result(None)
         elif self._was_new:
-            self._begun.append(run)
+            run.express_left -= 1
+            (self._new if run.express_left > 0 else self._begun).append(run)
         elif run.turn_seconds < SLICE_SECONDS / 2:
             run.turn_seconds = TURN_SECONDS
             self._begun.append(run)

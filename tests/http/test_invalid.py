@@ -1,6 +1,7 @@
 """Requests that never reach a worker: what is wrong with each, and where the answer says it is."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -245,3 +246,11 @@ async def test_a_caller_that_leaves_amid_its_body_is_no_error_of_ours(caplog: py
 )
 async def test_the_title_is_the_phrase_of_rfc_9110_on_every_python(body: bytes, title: str) -> None:
     assert (await post(Client(), body)).json()["title"] == title
+
+
+async def test_an_object_of_thousands_of_members_is_not_looked_at() -> None:
+    client = Client()
+    body = json.dumps(dict.fromkeys(map(str, range(5_000)), 0)).encode()
+    problem = assert_problem(client, await post(client, body), 422)
+    assert problem["detail"] == "An object may have 100 members."
+    assert "errors" not in problem

@@ -60,6 +60,8 @@ class ManualPool:
 
     def __init__(self, settings: Settings) -> None:
         self.calls: list[Call] = []
+        self.probes: list[Call] = []
+        """Those with empty batches."""
         self.worker_ids: list[str] = []
         self._num_joined = 0
         self.dispatcher = Dispatcher(self.run_batch, settings, asyncio.get_running_loop().time)
@@ -94,11 +96,12 @@ class ManualPool:
         """``app.job.RunBatch``."""
         loop = asyncio.get_running_loop()
         call = Call(worker_id, batch, loop.create_future(), loop.time())
-        self.calls.append(call)
+        calls = self.calls if batch.segments else self.probes
+        calls.append(call)
         try:
             return await call.answer
         finally:
-            self.calls.remove(call)
+            calls.remove(call)
 
 
 def _result(segment: Segment, slowness: float = 1.0) -> SegmentResult:

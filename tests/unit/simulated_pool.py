@@ -70,6 +70,8 @@ class SimulatedPool:
     ) -> None:
         """``speed``: CPU seconds that a worker gets a second."""
         self.calls: list[Call] = []
+        self.probes: list[Call] = []
+        """Those with empty batches."""
         self.most_in_flight = 0
         """The most batches that any worker held at a time."""
         self.is_poison: Callable[[Segment], bool] = lambda _: False
@@ -122,7 +124,7 @@ class SimulatedPool:
     async def run_batch(self, worker_id: str, batch: Batch) -> BatchResult:
         """``app.job.RunBatch``."""
         call = Call(worker_id, batch, self._loop.time())
-        self.calls.append(call)
+        (self.calls if batch.segments else self.probes).append(call)
         worker = self._workers.get(worker_id)
         task = asyncio.current_task()
         if worker is None or task is None:
@@ -155,6 +157,7 @@ class SimulatedPool:
         return BatchResult(worker_id, "node", results, queued_seconds, cpu_seconds)
 
     async def _compute(self, worker_id: str, worker: SimulatedWorker, batch: Batch) -> float:
+        await worker.runs.wait()
         seconds = rest = COST.seconds(work_of_segments(batch.segments))
         while rest > 0:
             async with worker.core:
@@ -185,4 +188,4 @@ def assert_nothing_is_left(pool: SimulatedPool) -> None:
     assert not any(call.outcome == "running" for call in pool.calls)
     for worker in dispatcher._scheduler._pool._workers.values():
         assert (worker.in_flight, worker.predicted_seconds, worker.reserved) == (0, 0.0, False)
-        assert worker.suspended or worker.worker_id in dispatcher._scheduler._pool._by_load[0]
+        assert worker.suspended or worker.worker_id in dispatcher._scheduler._pool._by_load[0, 0]

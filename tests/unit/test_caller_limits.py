@@ -79,6 +79,17 @@ def test_a_comparison_is_one_admission_of_two_jobs() -> None:
     with_backlog(limited(max_caller_jobs=1), use)
 
 
+@pytest.mark.parametrize("limits", [{"max_caller_jobs": 2}, {"max_queued_jobs": 2}])
+def test_a_comparison_counts_as_the_two_jobs_that_it_is(limits: dict[str, float]) -> None:
+    def use(admit: Admit, backlog: Backlog) -> None:
+        admit(1.0, "alice")
+        with pytest.raises((CallerLimitError, QueueFullError)):
+            admit(1.0, "alice", count=2)
+        admit(1.0, "alice")
+
+    with_backlog(limited(**limits), use)
+
+
 def test_a_callers_own_work_is_limited_in_seconds_and_others_are_not_concerned() -> None:
     def use(admit: Admit, backlog: Backlog) -> None:
         for _ in range(7):  # the seventh has 60 core-seconds of six before it, on two workers

@@ -124,11 +124,37 @@ def test_callers_take_a_long_turn_first_and_shorter_ones_after_it(monkeypatch: p
             await asyncio.gather(*callers)
 
     monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(compute_thread, "EXPRESS_SLICES", 1)
     monkeypatch.setattr(compute_thread, "SLICES_OF_THE_FIRST_TURN", 3)
     monkeypatch.setattr(compute_thread, "SLICES_A_TURN", 2)
     asyncio.run(main())
     new = [10, 10, 5]  # the second new one has to let one go on
     assert taken == [*new, 10, 10, 5, 5, 5, 10, 10, 5, 10, 10, 10, 10]
+
+
+def test_a_newcomer_of_a_few_slices_does_not_wait_for_anybodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    both_wait = threading.Event()
+    taken: list[int] = []
+
+    def slices(segments: Sequence[Segment]) -> Slices:
+        both_wait.wait(20.0)
+        for _ in range(segments[0].stop):
+            taken.append(segments[0].stop)
+            yield
+        return ()
+
+    async def main() -> None:
+        thread = ComputeThread()
+        callers = [asyncio.create_task(thread.run([Segment(0, stop)])) for stop in (500, compute_thread.EXPRESS_SLICES)]
+        await asyncio.sleep(0)
+        both_wait.set()
+        async with in_time():
+            await asyncio.gather(*callers)
+
+    monkeypatch.setattr(compute_thread, "compute", slices)
+    asyncio.run(main())
+    last = len(taken) - 1 - taken[::-1].index(compute_thread.EXPRESS_SLICES)
+    assert last <= 2 * compute_thread.EXPRESS_SLICES + 1
 
 
 def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytest.MonkeyPatch) -> None:

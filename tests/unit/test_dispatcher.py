@@ -3,12 +3,13 @@
 import asyncio
 import contextvars
 import itertools
+import math
 from collections import Counter
 from typing import Any, TypeVar
 
 import pytest
 
-from app.cost import work_of, work_of_segments
+from app.cost import IDLE_SECONDS, work_of, work_of_segments
 from app.dispatcher import Dispatcher
 from app.errors import DeadlineError, DrainingError, QueueFullError, RefusedError, TooCostlyError
 from app.flights import SHORT_SECONDS
@@ -754,5 +755,34 @@ def test_the_cost_model_learns_from_what_comes_back() -> None:
         pool.dispatcher.cost.observe(work, 10 * COST.seconds(work), 10 * COST.seconds(work))
         await pool.dispatcher.run(job(1.0, 10))
         assert pool.dispatcher.cost.seconds(work) == pytest.approx(COST.seconds(work), rel=0.3)
+
+    run_virtually(main())
+
+
+def test_however_often_it_is_asked_an_idle_time_is_over_once() -> None:
+    async def main() -> float:
+        pool = SimulatedPool(1, Settings())
+        pool.dispatcher.cost.speed = 0.2
+        for _ in range(20):
+            await asyncio.sleep(0.15)
+            with pytest.raises(TooCostlyError):
+                await pool.dispatcher.run(Job("", 10_000_000, 10_000))
+        return pool.dispatcher.cost.speed
+
+    assert run_virtually(main()) == pytest.approx(1 - 0.8 * math.exp(-3.0 / IDLE_SECONDS))
+
+
+def test_while_all_workers_are_being_replaced_admission_counts_on_the_new_ones() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(12, Settings())
+        others = [asyncio.create_task(pool.dispatcher.run(job(4.0, 12))) for _ in range(8)]  # 32 s of drain
+        await asyncio.sleep(0.5)
+        for worker_id in pool.worker_ids:
+            pool.kill(worker_id)
+        await asyncio.sleep(0.5)
+        assert pool.dispatcher.num_workers == 0
+        asyncio.get_running_loop().call_later(6.0, pool.join, 12)
+        await pool.dispatcher.run(job(10.0))
+        await asyncio.gather(*others)
 
     run_virtually(main())

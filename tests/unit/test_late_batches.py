@@ -6,11 +6,13 @@ from collections import Counter
 import pytest
 
 from app.dispatcher import Dispatcher
+from app.errors import ComputationError
 from app.flights import LATE_FACTOR, LATE_FACTOR_AN_INGRESS, LATE_SECONDS
 from app.job import Batch, BatchResult, Execution, Job, JobResult
 from app.settings import Settings
 from app.watch import WATCH_SECONDS
-from tests.unit.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
+from tests.unit.manual_pool import ManualPool
+from tests.unit.simulated_pool import ROOMY, SimulatedPool, SimulatedWorker, assert_nothing_is_left, job
 from tests.virtual_time import run_virtually
 
 
@@ -110,9 +112,95 @@ def test_a_late_batch_whose_worker_then_dies_is_not_sent_a_third_time() -> None:
         (result,) = await task
         assert outcomes(pool, "w1")["lost"] == 2
         assert num_terms(pool) == sum(result.sizes) + num_terms(pool, outcome="lost")
-        assert {record.attempts for record in result.batches} == {1}
+        assert {record.attempts for record in result.batches} == {1, 2}, "what was on it when it died has used one"
         assert sum(result.sizes) == 400 * result.job.sequence_size
         await idle(pool)
+
+    run_virtually(main())
+
+
+def test_a_job_that_hangs_its_workers_until_they_are_killed_fails_after_three() -> None:
+    class HangingPool(SimulatedPool):
+        """A worker that begins the poison stands still; it is killed 15 s later."""
+
+        async def _compute(self, worker_id: str, worker: SimulatedWorker, batch: Batch) -> float:
+            if any(segment.stop == poison.sequence_size for segment in batch.segments) and worker.runs.is_set():
+                self.freeze(worker_id)
+                self._loop.call_later(15.0, self.kill, worker_id)
+            return await super()._compute(worker_id, worker, batch)
+
+    async def main() -> None:
+        pool = HangingPool(8)
+        pool.replacement_seconds = 6.0
+        poisoned = submit(pool, poison)
+        others = []
+        for _ in range(60):
+            others.append(submit(pool, job(0.005)))
+            await asyncio.sleep(1.0)
+        with pytest.raises(ComputationError):
+            await poisoned
+        seconds = [result.timing.total_seconds for (result,) in await asyncio.gather(*others)]
+        assert max(seconds) < 10.0
+
+    poison = job(0.006)
+    run_virtually(main())
+
+
+def test_the_copy_of_a_late_batch_never_goes_to_a_worker_that_still_has_it() -> None:
+    async def main() -> None:
+        pool = ManualPool(ROOMY)
+        pool.join()
+        tasks = [asyncio.create_task(pool.dispatcher.run(job(10.0, execution=Execution.LOCAL)))]
+        await asyncio.sleep(41.0)
+        tasks.append(asyncio.create_task(pool.dispatcher.run(job(0.005))))
+        await asyncio.sleep(1.5)
+        pool.calls[1].succeed()  # so it lives, and takes batches again
+        await asyncio.sleep(0.1)
+        assert len(pool.calls) == 1
+        pool.calls[0].fail()
+        await asyncio.sleep(0.1)
+        assert len(pool.calls) == 1, "now it has the batch no more, and can have it again"
+        pool.calls[0].succeed()
+        await asyncio.gather(*tasks)
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_late_worker_whose_code_raises_lives(lives: bool) -> None:
+    async def main() -> None:
+        pool = ManualPool(ROOMY)
+        pool.join()
+        pool.join()
+        task = asyncio.create_task(pool.dispatcher.run(job(0.02)))
+        await asyncio.sleep(3.0)
+        first, copy = pool.calls
+        copy.succeed()
+        await task
+        if lives:
+            first.fail()
+        else:
+            first.lose()
+        await asyncio.sleep(0.1)
+        assert pool.dispatcher._scheduler._pool._workers[first.worker_id].suspended != lives
+
+    run_virtually(main())
+
+
+def test_a_copy_that_is_lost_as_the_other_comes_back_fails_nobody() -> None:
+    async def main() -> None:
+        pool = ManualPool(ROOMY)
+        for _ in range(5):
+            pool.join()
+        task = asyncio.create_task(pool.dispatcher.run(job(0.02)))
+        for _ in range(2):
+            await asyncio.sleep(0.01)
+            pool.calls[0].lose()
+        await asyncio.sleep(4.0)
+        first, second = pool.calls
+        first.succeed()
+        second.lose()
+        await task
 
     run_virtually(main())
 

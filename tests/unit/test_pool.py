@@ -143,7 +143,7 @@ def test_retries_go_on_when_the_worker_that_drains_for_them_stands_still() -> No
         take(pool)
     assert pool.for_retry("a") is None
     (drains,) = [worker for worker in pool._workers.values() if worker.reserved]
-    pool.suspend(drains)
+    pool.suspend(drains, lost=True)
     assert pool.for_retry("a") is None
     (other,) = [worker for worker in pool._workers.values() if worker.reserved and worker is not drains]
     pool.release(other, 0.1)
@@ -189,7 +189,7 @@ def test_a_suspended_worker_takes_nothing_until_it_is_resumed() -> None:
     pool = pool_of("a")
     worker = take(pool)
     pool.release(worker, 0.1)
-    pool.suspend(worker)
+    pool.suspend(worker, lost=True)
     assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None
     assert pool.for_retry(None) is None
     assert not pool.any_usable
@@ -203,7 +203,7 @@ def test_a_worker_suspended_with_batches_in_flight_stays_suspended_when_they_end
     worker = take(pool)
     take(pool)
     pool.release(worker, 0.1)
-    pool.suspend(worker)
+    pool.suspend(worker, lost=True)
     pool.release(worker, 0.1)
     assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None
 
@@ -211,7 +211,7 @@ def test_a_worker_suspended_with_batches_in_flight_stays_suspended_when_they_end
 def test_resuming_a_worker_that_left_does_not_bring_it_back() -> None:
     pool = pool_of("a")
     worker = take(pool)
-    pool.suspend(worker)
+    pool.suspend(worker, lost=True)
     pool.set_members([])
     pool.resume(worker)
     assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None

@@ -57,12 +57,12 @@ def timeline(*batches: tuple[float, float], slowness: float = 1.0) -> list[float
 @pytest.mark.parametrize(
     ("batches", "ends"),
     [
-        ([(0, 0.2), (0, 0.2)], [0.21, 0.4]),
-        ([(0, 1.0), (0.005, 0.001)], [1.001, 0.021]),
+        ([(0, 0.2), (0, 0.2)], [0.23, 0.4]),
+        ([(0, 1.0), (0.005, 0.001)], [1.001, 0.011]),
         ([(0, 600.0), (3.0, 0.2)], [600.2, 3.45]),
-        ([(0, 3.0), (0, 3.0)], [5.76, 6.0]),
+        ([(0, 3.0), (0, 3.0)], [5.78, 6.0]),
     ],
-    ids=["first come, first served", "a short one after two slices", "a long job rotates", "long ones rotate"],
+    ids=["first come, first served", "a short one after a slice", "a long job rotates", "long ones rotate"],
 )
 def test_batches_share_a_worker_as_in_the_compute_thread(batches: list[tuple[float, float]], ends: list[float]) -> None:
     assert timeline(*batches) == ends
@@ -159,10 +159,10 @@ def outcome_of(num_workers: int, num_ingresses: int, efficiency: float) -> Outco
     return Outcome(num_workers, num_ingresses, efficiency, 1.0, 0.1, num_workers, 9, 0, 0, 0.5, 50.0, 100.0)
 
 
-def test_the_verdict_names_the_first_pool_that_is_too_large_and_what_more_ingresses_do() -> None:
+def test_the_verdict_names_the_largest_pool_that_is_served_and_what_more_ingresses_do() -> None:
     runs = [outcome_of(100, 1, 0.97), outcome_of(1_000, 1, 0.9), outcome_of(1_000, 2, 0.96)]
     assert verdict(runs) == (
-        "One ingress is enough below 1,000 workers (efficiency 0.95 or more). At 1,000: 0.900 with 1, 0.960 with 2."
+        "One ingress is enough up to 100 workers (efficiency 0.95 or more). At 1,000: 0.900 with 1, 0.960 with 2."
     )
     assert verdict(runs[:1]) == "One ingress is enough throughout: the efficiency is 0.95 or more."
 
