@@ -1,5 +1,6 @@
 """What a command tells the person who started it."""
 
+import contextlib
 import sys
 
 
@@ -8,6 +9,7 @@ class LaunchError(Exception):
 
 
 def say(text: str) -> None:
-    """A line, at once even if somebody reads it through a pipe."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """A line, at once even if somebody reads it through a pipe; nobody hears it if the pipe or terminal is gone."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()

@@ -40,6 +40,8 @@ def resolve(config: dict[str, Any], override: str | None, environ: Mapping[str, 
     found = False
     for settings in settings_of_applications(config):
         path = settings.get(SETTING) if override is None else override
+        if path == "":
+            raise KeysError(f"{SETTING} is empty: null, or no {SETTING}, for no keys")
         if path is not None:
             path = settings[SETTING] = str(Path(str(path)).absolute())
         found = read_keys(path, environ) is not None or found

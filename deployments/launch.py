@@ -1,7 +1,7 @@
 """The launcher: ``serve_config.yaml`` with another host, port or CPU count, in a Ray cluster of its own.
 
 ``serve run`` drops the jobs in flight when it is stopped, and joins any cluster that happens to run. This starts
-the same file in a new cluster on ports that are free, and on SIGTERM or SIGINT it stops admission, waits
+the same file in a new cluster on ports that are free, and on SIGTERM, SIGINT or SIGHUP it stops admission, waits
 for the jobs in flight and only then ends Serve.
 """
 
@@ -24,6 +24,8 @@ from deployments.console import LaunchError, say
 from deployments.own_config import describe_exposure, prepare
 from deployments.ports import PortTakenError
 
+AUTH_MODES = ("token", "disabled")
+MAX_CPUS = 10_000
 MIN_OPEN_FILES = 16_384
 """HAProxy asks for 10,267 and does not start without."""
 
@@ -31,11 +33,11 @@ MIN_OPEN_FILES = 16_384
 def main(arguments: list[str] | None = None) -> int:
     """Run the service in the foreground until a signal; the exit code."""
     options = _parse(arguments)
-    _set_environment()
-    _raise_open_files()
     stop = threading.Event()
-    _stop_on_signals(stop)
     try:
+        _set_environment()
+        _raise_open_files()
+        _stop_on_signals(stop)
         with tempfile.TemporaryDirectory(prefix="fibonacci-") as folder:
             config = _read(options.config)
             has_keys = key_source.resolve(config, options.api_keys_file, os.environ)
@@ -65,14 +67,22 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--verbose", action="store_true", help="show the logs of all processes")
     options = parser.parse_args(arguments)
-    if options.cpus is not None and options.cpus < 1:
-        parser.error("argument --cpus: at least 1")
+    if options.cpus is not None and not 1 <= options.cpus <= MAX_CPUS:
+        parser.error(f"argument --cpus: 1 to {MAX_CPUS}")
+    if not 0 <= options.grace_seconds <= threading.TIMEOUT_MAX:  # NaN is neither
+        parser.error("argument --grace-seconds: at least 0, and finite")
     return options
 
 
 def _set_environment() -> None:
-    """What Ray reads from the environment, where nothing else has set it; before Ray is imported."""
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    """What Ray reads from the environment, where nothing else has set it; before Ray is imported.
+
+    Raises ``LaunchError`` if what is set there would silently open Ray's ports.
+    """
+    mode = os.environ.get("RAY_AUTH_MODE") or "token"
+    if mode.lower() not in AUTH_MODES:
+        raise LaunchError(f"RAY_AUTH_MODE is {mode!r}: Ray knows {' and '.join(AUTH_MODES)}")
+    os.environ["RAY_AUTH_MODE"] = mode
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Ray's own processes run on jemalloc. With as many arenas as it takes by itself the raylet grows for hours.
@@ -92,7 +102,8 @@ def _raise_open_files() -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, or a date that there is not
+    # ValueError: no UTF-8, or a date that there is not; RecursionError: nested too deeply
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise LaunchError(f"cannot read {path}: {' '.join(str(error).split())}") from None
     if not isinstance(config, dict):
         raise LaunchError(f"{path} is no mapping")
@@ -126,8 +137,9 @@ def _run(config: dict[str, Any], options: argparse.Namespace, stop: threading.Ev
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # ignored: nohup
+            signal.signal(number, lambda *_: stop.set())
 
 
 def _curl_line(url: str) -> str:

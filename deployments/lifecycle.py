@@ -30,15 +30,18 @@ START_SECONDS = 180.0
 
 
 def start_ray(num_cpus: int | None, *, verbose: bool) -> str:
-    """Start a cluster of one node; the folder of its logs."""
-    context: Any = ray.init(
-        address="local",  # never one that happens to run
-        num_cpus=num_cpus,
-        namespace="serve",
-        include_dashboard=False,
-        log_to_driver=verbose,
-        logging_level=logging.INFO if verbose else logging.ERROR,
-    )
+    """Start a cluster of one node; the folder of its logs. Raises ``LaunchError``."""
+    try:
+        context: Any = ray.init(
+            address="local",  # never one that happens to run
+            num_cpus=num_cpus,
+            namespace="serve",
+            include_dashboard=False,
+            log_to_driver=verbose,
+            logging_level=logging.INFO if verbose else logging.ERROR,
+        )
+    except (OSError, RuntimeError, ValueError, RayError) as error:
+        raise LaunchError(f"Ray did not start: {_last_line(error)}") from None
     return str(Path(context.address_info["session_dir"]) / "logs")
 
 
@@ -49,6 +52,8 @@ def checked(config: dict[str, Any]) -> ServeDeploySchema:
     """
     try:
         schema = ServeDeploySchema.model_validate(config)
+        if not schema.applications:
+            raise LaunchError("the configuration has no applications")
         for application in schema.applications:
             if application.import_path == IMPORT_PATH:
                 Settings.model_validate(application.args)
@@ -69,7 +74,7 @@ def deploy(schema: ServeDeploySchema, *, verbose: bool) -> None:
             say("a proxy died as it started; Serve starts another")
             client = _start_serve(schema)
     except (RayError, TimeoutError) as error:
-        raise LaunchError(f"Serve did not start: {error}") from None
+        raise LaunchError(f"Serve did not start: {_last_line(error)}") from None
     client.deploy_apps(schema, _blocking=False)
 
 
@@ -95,7 +100,7 @@ def wait_until_ready(url: str, stop: threading.Event) -> bool:
             asked_at = time.monotonic()
             for name, application in serve.status().applications.items():
                 if application.status == ApplicationStatus.DEPLOY_FAILED:
-                    raise LaunchError(f"application {name} failed: {application.message}")
+                    raise LaunchError(f"application {name} failed: {_last_line(application.message)}")
     return False
 
 
@@ -107,7 +112,7 @@ def drain(grace_seconds: float, stop: threading.Event) -> None:
     give_up_at = time.monotonic() + grace_seconds
     said = -1
     unfinished = 0
-    while time.monotonic() < give_up_at and not stop.is_set():
+    while True:
         try:
             unfinished = sum(map(_stop_admission, ingresses))
         except (RayError, RayServeException, TimeoutError):
@@ -118,8 +123,15 @@ def drain(grace_seconds: float, stop: threading.Event) -> None:
             if unfinished != said:
                 say(f"waiting for {unfinished} jobs (signal again to drop them)")
                 said = unfinished
-        stop.wait(0.1)
+        if stop.wait(0.1) or time.monotonic() >= give_up_at:
+            break
     say(f"dropping {unfinished} unfinished jobs")
+
+
+def _last_line(what: object) -> str:
+    """Of an error or message that may carry a traceback: the line that says what is wrong."""
+    lines = [line.strip() for line in str(what).splitlines() if line.strip()]
+    return lines[-1] if lines else repr(what)
 
 
 def _ingresses() -> list[DeploymentHandle[Any]]:

@@ -18,6 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make key NAME=...", usage="%(prog)s", description=__doc__)
     parser.add_argument("name", help="whose key it is: at most 32 of A-Z a-z 0-9 . _ -")
     name = parser.parse_args(arguments).name
+    if not name:
+        parser.error("NAME is missing: make key NAME=alice")
     key = PREFIX + secrets.token_urlsafe(KEY_BYTES)
     line = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
     try:

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -46,7 +47,7 @@ def test_a_signal_before_the_service_is_ready_ends_the_launcher_cleanly() -> Non
 def test_a_cluster_has_at_least_one_cpu(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         launch.main(["--cpus", "0"])
-    assert "--cpus: at least 1" in capsys.readouterr().err
+    assert "--cpus: 1 to " in capsys.readouterr().err
 
 
 def test_a_busy_port_gives_one_clear_line(service: Service) -> None:
@@ -71,6 +72,28 @@ def test_what_serve_or_the_settings_would_refuse_gives_one_clear_line(name: str,
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.splitlines()[1:] == [f"error: the configuration is invalid: {wrong}"]
+
+
+def no_applications(config: dict[str, Any]) -> None:
+    config["applications"] = []
+
+
+def no_import(config: dict[str, Any]) -> None:
+    config["applications"][0]["import_path"] = "deployments.nothing:build"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (no_applications, "error: the configuration has no applications"),
+        (no_import, "error: application fibonacci failed: ModuleNotFoundError: No module named 'deployments.nothing'"),
+    ],
+)
+def test_the_last_line_says_what_cannot_start(change: Callable[[dict[str, Any]], None], said: str) -> None:
+    with changed_config(change) as path:
+        command = [sys.executable, "-m", "deployments.launch", "--port", "0", "--config", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, said)  # Ray may have said more before
 
 
 @pytest.fixture

@@ -1,14 +1,20 @@
 """What the launcher says of a configuration, a host or a port that can be none: one line, and no traceback."""
 
+import contextlib
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import yaml
 
+from app.keys import KeysError
 from deployments import launch
-from deployments.console import LaunchError
+from deployments.console import LaunchError, say
 from deployments.key_source import resolve
 from deployments.own_config import prepare
 from deployments.ports import PortTakenError
@@ -90,7 +96,7 @@ def test_a_host_that_is_not_here_is_refused(host: str, port: int, tmp_path: Path
 @pytest.mark.parametrize(
     ("content", "wrong"),
     [(b"- a", "is no mapping"), (b"", "is no mapping"), (b"\xff\xfe", "cannot read"), (b"a: [\n b: {", "cannot read"),
-     (b"a: 2020-99-99", "cannot read")],
+     (b"a: 2020-99-99", "cannot read"), (b"[" * 5_000, "cannot read")],
 )  # fmt: skip
 def test_a_file_that_is_no_configuration_is_told_in_one_line(content: bytes, wrong: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
@@ -103,7 +109,69 @@ def test_a_file_that_is_no_configuration_is_told_in_one_line(content: bytes, wro
     assert "\n" not in message
 
 
+def test_an_empty_name_is_no_file_of_keys(tmp_path: Path) -> None:
+    with pytest.raises(KeysError, match="api_keys_file is empty"):
+        prepared("applications: [{args: {api_keys_file: ''}}]", tmp_path)
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(LaunchError, match=f"cannot read {path}"):
             launch._read(path)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("cpus", "0"), ("cpus", "10001"), ("grace-seconds", "-1"), ("grace-seconds", "nan"), ("grace-seconds", "inf")],
+)
+def test_an_option_that_makes_no_sense_is_told(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        launch._parse([f"--{option}={value}"])
+    assert caught.value.code == 2
+    assert f"error: argument --{option}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("found", "used"), [(None, "token"), ("", "token"), ("Token", "Token"), ("disabled", "disabled")]
+)
+def test_rays_ports_want_its_token_unless_told_otherwise(
+    found: str | None, used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mock.patch.dict(os.environ), mock.patch("os.umask"):
+        os.environ.pop("RAY_AUTH_MODE", None)
+        if found is not None:
+            os.environ["RAY_AUTH_MODE"] = found
+        launch._set_environment()
+        assert os.environ["RAY_AUTH_MODE"] == used
+
+
+def test_a_misspelt_mode_does_not_open_rays_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "tokn")
+    with pytest.raises(LaunchError, match="RAY_AUTH_MODE is 'tokn': Ray knows token and disabled"):
+        launch._set_environment()
+
+
+def test_who_does_not_listen_any_more_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `make serve | tee log`, where Ctrl-C ends tee first."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        monkeypatch.setattr("sys.stdout", gone)
+        say("waiting for 1 jobs")
+        monkeypatch.undo()
+        with contextlib.suppress(BrokenPipeError):
+            gone.close()
+
+
+@pytest.mark.parametrize(("was", "stops"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)], ids=["terminal", "nohup"])
+def test_a_terminal_that_closes_stops_the_service_unless_it_is_to_outlive_it(was: signal.Handlers, stops: bool) -> None:
+    stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, was)
+        launch._stop_on_signals(stop)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.is_set() == stops
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -172,7 +172,13 @@ def test_make_key_prints_a_key_and_a_line_that_accepts_it(capsys: pytest.Capture
     assert all(key.startswith("fib_") and len(key) == 47 for key in keys)
 
 
-@pytest.mark.parametrize("name", ["", "a:b", "a b", "a" * 33])
+def test_make_key_without_a_name_says_how_to_give_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        new_key.main([""])
+    assert "NAME is missing: make key NAME=alice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a:b", "a b", "a" * 33])
 def test_make_key_refuses_a_name_that_the_service_would(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         new_key.main([name])
