@@ -28,6 +28,7 @@ API_KEYS_FILE ?=
 QUICK ?=
 PEERS ?=
 RESUME ?=
+RECORD ?=
 EXAMPLES ?= 1000
 ROUNDS ?=
 LAUNCH_OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(CPUS),--cpus $(CPUS)) \
@@ -46,7 +47,7 @@ key: $(INSTALLED) ## Make an API key (NAME=alice): the key, once, and the line w
 	@$(BIN)/python -m deployments.new_key '$(NAME)'
 
 .PHONY: demo
-demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print it, stop (ROUNDS=5)
+demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print it, stop: a minute (ROUNDS=5)
 	@$(BIN)/python -m benchmarks.demo $(if $(ROUNDS),--rounds $(ROUNDS))
 
 .PHONY: bench
@@ -63,12 +64,13 @@ test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest tests/serve  # one after the other: they assert latencies
 
 .PHONY: chaos
-chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 23 minutes (ONLY=row,row or ONLY=broken; PROXY=default)
-	@$(BIN)/python -m chaos.run $(if $(ONLY),--only $(ONLY)) $(if $(filter default,$(PROXY)),--default-proxy)
+chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 25 minutes (ONLY=row,row or ONLY=broken; PROXY=default; RECORD=1)
+	@$(BIN)/python -m chaos.run $(if $(ONLY),--only $(ONLY)) $(if $(filter default,$(PROXY)),--default-proxy) \
+	  $(if $(RECORD),--record)
 
 .PHONY: soak
-soak: $(INSTALLED) ## Load the service for 30 minutes and watch the memory of every process (SECONDS= shortens it)
-	@$(BIN)/python -m chaos.run --soak $(or $(SECONDS),1800)
+soak: $(INSTALLED) ## Load the service for 30 minutes and watch the memory of every process (SECONDS= shortens it; RECORD=1)
+	@$(BIN)/python -m chaos.run --soak $(or $(SECONDS),1800) $(if $(RECORD),--record)
 
 .PHONY: fuzz
 fuzz: $(INSTALLED) ## Look for answers that the OpenAPI document does not allow (EXAMPLES=1000 requests a route)
@@ -79,7 +81,7 @@ mutants: $(MUTANTS_INSTALLED) ## Change the kernel, cost model and dispatcher in
 	@$(BIN)/python -m tests.mutants
 
 .PHONY: check
-check: $(INSTALLED) ## Check format, lint, types, spelling, the workflow and lock files
+check: $(INSTALLED) ## Check format, lint, types, spelling, the workflow and lock files (needs the registry)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -124,8 +126,9 @@ lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as litt
 	$(if $(filter .,$(LOCK_FOLDER)),$(COMPILE_BENCH_ALL))
 
 .PHONY: clean
-clean: ## Remove the environment and every cache
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+clean: ## Remove the environment, every cache and all compiled bytecode
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements-dev.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'

@@ -66,6 +66,9 @@ def _parse(data: bytes) -> Answer:
         raise UnansweredError("closed without an answer")
     status_line, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if len(body) < int(headers.get("content-length", 0)):
+    missing = int(headers.get("content-length", len(body))) - len(body)
+    if missing > 0:
         raise UnansweredError("closed in the middle of an answer")
+    if missing < 0:
+        raise UnansweredError("more than one answer")
     return Answer(int(status_line.split()[1]), headers, body)

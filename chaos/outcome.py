@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from chaos.record import Record
 
 COMPARE = {"<=": operator.le, ">=": operator.ge, "=": operator.eq}
-TIMED = (", s", " / ")
+DURATION, RATIO = ", s", " / "
 """Parts of the names of durations, and of ratios of durations or rates. CPUs that the workers use are none of these:
 no other program makes them compute for nobody."""
 
@@ -31,8 +31,9 @@ class Check:
 
     @property
     def slow(self) -> bool:
-        """Whether it is not met, but by a quantity that other programs on the machine change."""
-        return not self.met and any(part in self.what for part in TIMED) and math.isfinite(self.seen)
+        """Whether it is not met, but by a quantity that other programs on the machine change: what took too long."""
+        timed = RATIO in self.what or (DURATION in self.what and self.sign == "<=")
+        return not self.met and timed and math.isfinite(self.seen)
 
     def __str__(self) -> str:
         bound = "" if self.bound is None else f" ({self.sign} {_short(self.bound)})"
@@ -51,6 +52,8 @@ class Outcome:
     slowest_ms: float = 0.0
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    """What an earlier go did not keep."""
 
     @property
     def broken(self) -> list[Check]:
@@ -65,7 +68,16 @@ class Outcome:
     @property
     def told(self) -> list[str]:
         """What to tell beside the numbers of requests: every check but those that say nothing new, and the notes."""
-        return [str(check) for check in self.checks if not (check.quiet and check.met)] + self.notes
+        return [str(check) for check in self._worth_telling] + self.notes + self.before
+
+    @property
+    def promised(self) -> list[str]:
+        """The same without what only tells."""
+        return [str(check) for check in self._worth_telling if check.bound is not None] + self.before
+
+    @property
+    def _worth_telling(self) -> list[Check]:
+        return [check for check in self.checks if not (check.quiet and check.met)]
 
 
 def outcome_of(record: Record, *checks: Check, may_fail: float | None = 0) -> Outcome:

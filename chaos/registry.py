@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from unittest import mock
 
 from chaos.outcome import Outcome
-from chaos.rows import deploying, leaving, nodes, overload, serving, soak, stopping, timing, workers
+from chaos.rows import deploying, hostile, leaving, nodes, overload, serving, soak, stopping, timing, workers
 from chaos.stage import LIAR, Change, Stage, changed_config, grpc, sabotaged, staged, two_ingresses
 from deployments.launched import StartError, started
 from tests.serve.processes import descendants
@@ -83,6 +83,13 @@ def poisonable(*changes: Change) -> Iterator[Stage]:
 
 
 @contextmanager
+def five_workers(*changes: Change) -> Iterator[Stage]:
+    """More workers than a job may lose."""
+    with staged(*changes, cpus=5) as stage:
+        yield stage
+
+
+@contextmanager
 def over_grpc(*changes: Change) -> Iterator[Stage]:
     """Batches over gRPC instead of as actor calls."""
     with staged(grpc, *changes) as stage:
@@ -142,6 +149,7 @@ ROWS = (
     Row("long-batches", "a job of 60 s in one call; sent straight to a worker, a batch at term 50,000,000", staged,
         timing.long_batches),
     Row("deadlines", "deadlines, and Serve's own headers", staged, timing.deadlines),
+    Row("hostile", "hostile bodies and content types of every kind", staged, hostile.refused),
     Row("soak", "sustainable load for 2 minutes", staged, soak.soaked),
     Row("redeploy", "a redeploy with changed settings", staged, deploying.redeployed),
     Row("redeploy-broken", "a redeploy that cannot start", staged, deploying.redeployed_badly),
@@ -150,12 +158,14 @@ ROWS = (
     Row("redeploy-no-worker", "a redeploy whose workers cannot be constructed", staged,
         deploying.redeployed_without_worker),
     Row("haproxy-killed", "the HAProxy process, `kill -9`", staged, serving.haproxy_killed, False),
+    Row("manager-killed", "Serve's actor that runs HAProxy, `kill -9`", staged, serving.manager_killed, False),
     Row("ingress-killed", "one of two ingress replicas, `kill -9`", twins, serving.ingress_killed),
     Row("ingress-orphans", "the ingress that all workers work for, `kill -9`", twins, serving.ingress_orphans, False),
     Row("start-hampered", "HAProxy's manager, `kill -9` as the service starts", hampered, serving.started_anyway,
         False),
     Row("flipped-bits", "a worker that flips a bit in every fifth segment", saboteurs, workers.flipped_bits),
     Row("poison", "a job that kills every worker it meets", poisonable, workers.poisoned),
+    Row("five-killed", "five of five workers at once, `kill -9`", five_workers, workers.all_killed),
     Row("grpc-worker-killed", "with gRPC, one worker, once, `kill -9`", over_grpc, workers.one_killed),
     Row("grpc-leavers", "with gRPC, 1,000 callers that leave at random moments", over_grpc, leaving.callers_leave),
     Row("node-joins", "a node joins", two_nodes, nodes.node_joins),

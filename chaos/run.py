@@ -23,10 +23,11 @@ from chaos.outcome import Check, Outcome
 from chaos.registry import ROWS, Row, StartStage
 from chaos.rows.soak import soaked
 from chaos.stage import Capacity, Change, Stage, default_proxy
-from chaos.table import table
+from chaos.table import table, with_table
 from deployments.console import say
 from deployments.launched import StartError
 
+README = Path("README.md")
 RESULTS = Path("benchmarks/results")
 BROKEN = "broken"
 """Instead of rows' names: those in which the run before was only slow, or did not come to. What else it did not keep
@@ -49,7 +50,8 @@ def main() -> int:
     if options.soak:
         soak = functools.partial(soaked, seconds=options.soak)
         rows = [Row("soak", f"sustainable load for {options.soak:g} s", _row("soak").start, soak)]
-    results = _Results("soak" if options.soak else "chaos-default-proxy" if options.default_proxy else "chaos")
+    name = "soak" if options.soak else "chaos-default-proxy" if options.default_proxy else "chaos"
+    results = _Results(name, RESULTS if options.record else RESULTS / "local")
     if options.only == [BROKEN]:
         to_run = [row for row in rows if results.may_run_again(row)]
     elif options.only:
@@ -60,14 +62,18 @@ def main() -> int:
     begun = time.monotonic()
     for row, outcome, seconds in run_all(to_run, changes):
         if options.only == [BROKEN]:
-            outcome.notes += results.broken_before(row)
+            outcome.before += results.broken_before(row)
         results.add(row, outcome, seconds)
         say(f"[{time.monotonic() - begun:5.0f} s] {row.name}: " + ("BROKEN" if outcome.broken else "kept"))
         for line in outcome.told:
             say(f"          {line}")
     say(results.write())
+    if options.record and name == "chaos":
+        README.write_text(with_table(README.read_text(), results.rows))
     broken = results.broken_or_missing(rows)
-    say(f"{len(rows) - len(broken)} of {len(rows)} kept" + (f"; broken: {', '.join(broken)}" if broken else ""))
+    minutes = (time.monotonic() - begun) / 60
+    kept = f"{len(rows) - len(broken)} of {len(rows)} kept, after {minutes:.1f} min"
+    say(kept + (f"; broken: {', '.join(broken)}" if broken else ""))
     return 1 if broken else 0
 
 
@@ -108,7 +114,7 @@ def run_row(row: Row, stage: Stage) -> Outcome:
     if not outcome.only_slow or not _is_whole(stage):
         return outcome
     second = _go(row, stage)
-    second.notes.append("a second go; the first: " + "; ".join(map(str, outcome.broken)))
+    second.before.append("a second go; the first: " + "; ".join(map(str, outcome.broken)))
     return second
 
 
@@ -130,8 +136,9 @@ def _ran_into(error: Exception) -> Outcome:
 class _Results:
     """The file of one kind of run: rows that are run again take the place of their predecessors."""
 
-    def __init__(self, name: str) -> None:
-        self._json, self._markdown = (RESULTS / f"{name}.{suffix}" for suffix in ("json", "md"))
+    def __init__(self, name: str, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._json, self._markdown = (folder / f"{name}.{suffix}" for suffix in ("json", "md"))
         self._commit = _commit()  # before the files here are changed
         self.rows: dict[str, dict[str, Any]] = {}
         with contextlib.suppress(OSError, ValueError):
@@ -153,6 +160,7 @@ class _Results:
             "p99_ms": outcome.p99_ms,
             "slowest_ms": outcome.slowest_ms,
             "told": outcome.told,
+            "promised": outcome.promised,
             "broken": [str(check) for check in outcome.broken],
             "only_slow": outcome.only_slow,
             "seconds": round(seconds, 1),
@@ -179,12 +187,11 @@ class _Results:
 
     def write(self) -> str:
         """Write the table, and return it."""
-        page = table(self.rows) + "\n"
+        page = table(self.rows)
         self._markdown.write_text(page)
         return page
 
     def _save(self) -> None:
-        RESULTS.mkdir(exist_ok=True)
         self._json.write_text(json.dumps(self.rows, indent=1) + "\n")
 
 
@@ -199,6 +206,9 @@ def _parse() -> argparse.Namespace:
         "--only", type=lambda text: text.split(","), default=[], help=f"of {', '.join(names)}; or {BROKEN}"
     )
     parser.add_argument("--default-proxy", action="store_true", help="Serve's own proxy instead of HAProxy")
+    parser.add_argument(
+        "--record", action="store_true", help="into what is committed, and the README, not into results/local"
+    )
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="only the soak, for so long")
     options = parser.parse_args()
     if options.only != [BROKEN] and (unknown := set(options.only) - set(names)):

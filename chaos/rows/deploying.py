@@ -14,6 +14,7 @@ from chaos.load import open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.rows.workers import SETTLE_SECONDS
 from chaos.stage import Change, Config, Stage, changed_config
+from tests.serve.processes import alive
 
 NEW_MAX_SIZE = 9_999_999
 NEVER_MAX_SIZE = 9_999_998
@@ -28,6 +29,7 @@ def redeployed(stage: Stage, settle_seconds: float = SETTLE_SECONDS) -> Outcome:
     def change(config: Config) -> None:
         config["applications"][0]["args"]["max_sequence_size"] = NEW_MAX_SIZE
 
+    before = stage.workers()
     with open_loop(stage.url, stage.rate) as record:
         time.sleep(settle_seconds)
         report = deploy(stage, change)
@@ -38,6 +40,7 @@ def redeployed(stage: Stage, settle_seconds: float = SETTLE_SECONDS) -> Outcome:
         record,
         Check("running", report["status"] == "RUNNING", 1, ">="),
         Check("new settings in force", max_size(stage) == NEW_MAX_SIZE, 1, ">="),
+        Check("old workers left", len(alive(before)), 0),
         Check("deployed after, s", report["seconds"]),
         *stage.left_behind(),
     )

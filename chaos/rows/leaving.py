@@ -1,15 +1,15 @@
 """Callers that leave at random moments."""
 
 import asyncio
-import contextlib
 import random
 import time
 
 import httpx
 
-from chaos.caller import UnansweredError, post
-from chaos.jobs import JobSpec, mixed_jobs
+from chaos.caller import Answer, UnansweredError, post
+from chaos.jobs import JobSpec, digest, mixed_jobs, true_digest
 from chaos.outcome import Check, Outcome
+from chaos.record import OK
 from chaos.stage import IDLE_CPU, Stage
 from tests.serve import bounds
 
@@ -29,15 +29,22 @@ def callers_leave(stage: Stage, callers: int = 1_000, full_speed: float | None =
     ``full_speed`` bounds a ratio of speeds; None only tells it.
     """
     before = _full_speed_seconds(stage)
-    answered = asyncio.run(_come_and_go(stage.url, callers))
+    visits = asyncio.run(_come_and_go(stage.url, callers))
     time.sleep(bounds.CANCELLED_CPU_IDLE)
     busy = stage.busy_cpu(1.0)
     pool = stage.pool()
     after = _full_speed_seconds(stage)
+    answered = [(job, answer) for job, answer in visits if answer is not None]
+    failed = sum(answer.status != OK for _, answer in answered)
+    wrong = sum(answer.status == OK and digest(answer.json()) != true_digest(job) for job, answer in answered)
     return Outcome(
         requests=callers,
+        failed=failed,
+        wrong=wrong,
         checks=[
-            Check("answered before they left", answered, 1, ">="),
+            Check("failed", failed, 0, quiet=True),
+            Check("wrong", wrong, 0, quiet=True),
+            Check("answered before they left", len(answered), 1, ">="),
             Check("CPUs busy 0.5 s after the last left", busy, IDLE_CPU),
             Check("queue entries leaked", pool["queued_jobs"], 0),
             Check("jobs leaked", pool["unfinished_jobs"], 0),
@@ -57,20 +64,25 @@ def _full_speed_seconds(stage: Stage) -> float:
     return min(seconds)
 
 
-async def _come_and_go(url: str, callers: int) -> int:
-    """How many had their answer before they left."""
+Visit = tuple[JobSpec, Answer | None]
+
+
+async def _come_and_go(url: str, callers: int) -> list[Visit]:
+    """Each caller's job, and the answer that it had before it left; status 0 is a connection that was closed on it."""
     moments = random.Random(1)  # noqa: S311 (not for secrets)
 
-    async def come_and_go(after: float, job: JobSpec, stays: float) -> bool:
+    async def come_and_go(after: float, job: JobSpec, stays: float) -> Visit:
         await asyncio.sleep(after)
-        with contextlib.suppress(TimeoutError, UnansweredError):
+        try:
             async with asyncio.timeout(stays):
-                await post(url, job.body)
-                return True
-        return False
+                return job, await post(url, job.body)
+        except TimeoutError:
+            return job, None
+        except UnansweredError:
+            return job, Answer(0, {}, b"")
 
     visits = [
         come_and_go(number / CALLERS_PER_SECOND, HEAVY_JOB if number % 2 else job, moments.uniform(0, MOST_SECONDS))
         for number, job in zip(range(callers), mixed_jobs(), strict=False)
     ]
-    return sum(await asyncio.gather(*visits))
+    return await asyncio.gather(*visits)

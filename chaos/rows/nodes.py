@@ -16,6 +16,8 @@ from tests.serve.processes import alive
 def node_joins(stage: Stage, seconds: float = 25) -> Outcome:
     """A node joins: its worker soon computes."""
     before = _completed(stage)
+    if len(before) != stage.num_workers:
+        raise RuntimeError(f"GET /pool tells of {len(before)} workers instead of {stage.num_workers}")
     with open_loop(stage.url, stage.rate) as record:
         time.sleep(SETTLE_SECONDS)
         stage.service.process.send_signal(JOIN)

@@ -2,19 +2,21 @@
 
 import asyncio
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
 import psutil
 
 from chaos.caller import UnansweredError, get
-from chaos.load import open_loop
+from chaos.jobs import JobSpec
+from chaos.load import all_at_once, open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import OK, Record
 from chaos.rows.workers import SETTLE_SECONDS
 from chaos.stage import IDLE_CPU, Stage
 from deployments.launched import Service
 from tests.serve import bounds
-from tests.serve.callers import LONG_JOB, open_request
+from tests.serve.callers import LONG_JOB, is_ended_within, open_request
 from tests.serve.processes import alive
 
 CONTROLLER, INGRESS = "ray::ServeController", "ray::ServeReplica:fibonacci:FibonacciIngress"
@@ -26,17 +28,24 @@ BUSY = 0.4
 """Part of a CPU that a worker has when it computes, even beside other programs."""
 PROCESS_BACK = 30.0
 """From a process's death to its successor's start."""
+HELD = JobSpec(300_000, 24)
+"""Five core-seconds: still computed when the ingress that holds it is killed a second later."""
 
 
 def controller_killed(stage: Stage, seconds: float = 25) -> Outcome:
     """Serve's controller: Ray starts it again."""
-    record, killed = _kill_under_load(stage, CONTROLLER, seconds)
+    record, _, killed = _kill_under_load(stage, CONTROLLER, seconds)
     return outcome_of(record, *killed, *stage.left_behind())
 
 
 def haproxy_killed(stage: Stage, seconds: float = 45) -> Outcome:
     """The process that every request goes through."""
     return _proxy_killed(stage, HAPROXY, seconds)
+
+
+def manager_killed(stage: Stage, seconds: float = 45) -> Outcome:
+    """The actor that starts HAProxy, tells it of the ingresses, and ends with it."""
+    return _proxy_killed(stage, HAPROXY_MANAGER, seconds)
 
 
 def proxy_killed(stage: Stage, seconds: float = 45) -> Outcome:
@@ -53,50 +62,76 @@ def started_anyway(stage: Stage, seconds: float = 10) -> Outcome:
 
 
 def _proxy_killed(stage: Stage, title: str, seconds: float) -> Outcome:
-    record, killed = _kill_under_load(stage, title, seconds)
+    record, killed_at, killed = _kill_under_load(stage, title, seconds)
+    before = sum((failure.ended or 0.0) < killed_at for failure in record.failures)
+    after = sum(failure.due > killed_at + bounds.PROXY_BACK for failure in record.failures)
     return outcome_of(
         record,
         Check("no success for, s", record.longest_gap, bounds.PROXY_BACK),
+        Check("failed before it was killed", before, 0, quiet=True),
+        Check(f"failed that came {bounds.PROXY_BACK:g} s after it or later", after, 0, quiet=True),
         *killed,
         *stage.left_behind(),
         may_fail=None,
     )
 
 
-def _kill_under_load(stage: Stage, title: str, seconds: float) -> tuple[Record, list[Check]]:
-    """The record, and whether there was something to kill, and how long it had no successor."""
+def _kill_under_load(stage: Stage, title: str, seconds: float) -> tuple[Record, float, list[Check]]:
+    """The record, when in it the kill was, and whether there was something to kill and how long it had no successor."""
     with open_loop(stage.url, stage.rate) as record:
         time.sleep(SETTLE_SECONDS)
         victims = stage.processes(title)
+        killed_at = _now_of(record)
         for victim in victims:
             victim.kill()
         begun = time.monotonic()
         back = stage.until(lambda: any(p not in victims for p in alive(stage.processes(title))), PROCESS_BACK)
         time.sleep(max(0.0, seconds - SETTLE_SECONDS - (time.monotonic() - begun)))
-    return record, [
-        Check("killed", len(victims), 1, ">="),
-        Check("its process back after, s", back, PROCESS_BACK),
-    ]
+    return (
+        record,
+        killed_at,
+        [
+            Check("killed", len(victims), 1, ">="),
+            Check("its process back after, s", back, PROCESS_BACK),
+        ],
+    )
 
 
 def ingress_killed(stage: Stage, seconds: float = 25) -> Outcome:
     """One of two ingress replicas: only what was in flight on it fails."""
-    with open_loop(stage.url, stage.rate) as record:
+    with open_loop(stage.url, stage.rate) as record, ThreadPoolExecutor(2) as callers:
         time.sleep(SETTLE_SECONDS)
-        victim = stage.processes(INGRESS)[0]
+        victim, other = stage.processes(INGRESS)
+        on_victim, on_other = (_hold(callers, ingress) for ingress in (victim, other))
+        time.sleep(1.0)
         killed_at = _now_of(record)
         victim.kill()
         stage.until(lambda: not alive([victim]), 5)  # while it dies its socket still takes requests: they are on it too
         dead_at = _now_of(record)
         back = stage.until(lambda: _ingresses(stage) == 2, 60)
         time.sleep(max(0.0, seconds - SETTLE_SECONDS - back))
+    held = []
+    if on_victim and on_other:  # behind Serve's own proxy they cannot be asked one by one
+        lost, kept = on_victim.result(), on_other.result()
+        held = [
+            Check("of two jobs, one on each, failed that on it", len(lost.failures), 1, "="),
+            Check("failed that on the other", len(kept.failures) + kept.num_wrong, 0),
+        ]
     return outcome_of(
         record,
         *in_flight_only(record, killed_at, dead_at),
+        *held,
         Check("two ingresses again after, s", back, bounds.INGRESS_REPLACED),
         *stage.left_behind(),
         may_fail=None,
     )
+
+
+def _hold(callers: ThreadPoolExecutor, ingress: psutil.Process) -> "Future[Record] | None":
+    """Post a job of some seconds straight to this ingress."""
+    if (port := _http_port(ingress)) is None:
+        return None
+    return callers.submit(all_at_once, f"http://127.0.0.1:{port}", [HELD])
 
 
 def ingress_orphans(stage: Stage) -> Outcome:
@@ -105,16 +140,18 @@ def ingress_orphans(stage: Stage) -> Outcome:
     if found is None:
         raise RuntimeError("no ingress answers on a port of its own")
     victim, port = found
-    with open_request(Service(f"http://127.0.0.1:{port}", stage.service.process), LONG_JOB):
+    with open_request(Service(f"http://127.0.0.1:{port}", stage.service.process), LONG_JOB) as connection:
         busy = stage.until(lambda: stage.busy_cpu(0.5) > BUSY * stage.num_workers, 15)
         victim.kill()
         idle_after = stage.until(lambda: stage.busy_cpu(0.25) <= IDLE_CPU, 30)
+        cut_off = is_ended_within(connection, 1.0)
     stage.until(lambda: _ingresses(stage) == 2, 60)
     return Outcome(
         requests=1,
         failed=1,
         checks=[
             Check("workers compute after, s", busy, 15),
+            Check("its caller is cut off", cut_off, 1, "="),
             Check("workers idle after, s", idle_after, bounds.ORPHANS_STOPPED),
             *stage.left_behind(),
         ],

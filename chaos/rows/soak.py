@@ -21,6 +21,7 @@ DECIDED_AFTER_SECONDS = 1_200
 GROWTH_MB = 2.0
 FD_SLACK = 4
 """Connections that Ray or Serve open once, late."""
+IDLE = "ray::IDLE"
 SETTLE_SECONDS = 12.0
 """After the load HAProxy closes half of its idle connections every 5 s."""
 
@@ -53,7 +54,7 @@ def soaked(stage: Stage, seconds: float = 120) -> Outcome:
     stage.left_behind()
     descriptors = _descriptors(stage)
     with open_loop(stage.url, stage.rate) as record:
-        samples = _sample(stage, seconds * (1 - WARM_UP))
+        samples, num_ended = _sample(stage, seconds * (1 - WARM_UP))
     left = stage.left_behind()
     opened = {key: count - descriptors[key] for key, count in _descriptors(stage).items() if key in descriptors}
     (_, opener), most_opened = max(opened.items(), key=lambda item: item[1])
@@ -66,6 +67,7 @@ def soaked(stage: Stage, seconds: float = 120) -> Outcome:
         Check("most growth, MB", fattest.growth, None if is_long else GROWTH_MB),
         Check("most file descriptors more", most_opened, FD_SLACK),
         Check("processes", len(samples)),
+        Check("processes that ended", num_ended, 0),
         *left,
     )
     after = ", ".join(f"{one.name} {one.slope:.2f}" for one in others[:4])
@@ -74,8 +76,9 @@ def soaked(stage: Stage, seconds: float = 120) -> Outcome:
     return outcome
 
 
-def _sample(stage: Stage, seconds: float) -> list[Samples]:
-    """Of every process that lived all the time."""
+def _sample(stage: Stage, seconds: float) -> tuple[list[Samples], int]:
+    """Of every process that lived all the time, and how many did not, but for Ray's idle workers."""
+    num_ended = 0
     processes = {process: Samples(_name(process)) for process in descendants(stage.pid)}
     begun = time.monotonic()
     while (passed := time.monotonic() - begun) < seconds:
@@ -84,11 +87,12 @@ def _sample(stage: Stage, seconds: float) -> list[Samples]:
                 memory = process.memory_info()
             except psutil.NoSuchProcess:
                 del processes[process]
+                num_ended += samples.name != IDLE
             else:
                 samples.megabytes.append((memory.rss - memory.shared) / 1e6)
                 samples.hours.append(passed / 3600)
         time.sleep(SAMPLE_SECONDS)
-    return list(processes.values())
+    return list(processes.values()), num_ended
 
 
 def _descriptors(stage: Stage) -> dict[tuple[int, str], int]:

@@ -13,7 +13,7 @@ from chaos.load import all_at_once
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.stage import Stage
 from tests.serve import bounds
-from tests.serve.callers import LONG_JOB, open_request
+from tests.serve.callers import LONG_JOB, is_ended_within, open_request
 from tests.serve.processes import alive, descendants
 
 JOBS = 8
@@ -79,7 +79,7 @@ def signalled_twice(stage: Stage) -> Outcome:
 def _dropped(stage: Stage, meanwhile: Callable[[], list[Check]], at_least: float, at_most: float) -> Outcome:
     """SIGTERM, and something else while it waits for one long job. Anything but an end with it dropped is broken."""
     everything = descendants(stage.pid)
-    with open_request(stage.service, LONG_JOB):
+    with open_request(stage.service, LONG_JOB) as connection:
         in_flight = stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == 1), 10)
         begun = time.monotonic()
         stage.service.process.send_signal(signal.SIGTERM)
@@ -87,6 +87,7 @@ def _dropped(stage: Stage, meanwhile: Callable[[], list[Check]], at_least: float
         checks = meanwhile()
         code = stage.service.process.wait(GRACE_AND_EXIT_SECONDS)
         stopped_after = time.monotonic() - begun
+        told = is_ended_within(connection, 1.0)
     said = stage.until(lambda: _says(stage, "dropping 1 unfinished jobs"), 1)
     return Outcome(
         requests=1,
@@ -96,6 +97,7 @@ def _dropped(stage: Stage, meanwhile: Callable[[], list[Check]], at_least: float
             Check("it says that it waits after, s", waits, 10, quiet=True),
             *checks,
             Check("it says that it drops 1 job", math.isfinite(said), 1, "="),
+            Check("its caller is cut off, or has a 5xx", told, 1, "="),
             Check("exit code", code, 0, "="),
             Check("stopped after at least, s", stopped_after, at_least, ">=", quiet=True),
             Check("stopped after, s", stopped_after, at_most),

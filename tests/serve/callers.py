@@ -45,6 +45,18 @@ def answer_of(connection: socket.socket) -> bytes:
         return b""
 
 
+def is_ended_within(connection: socket.socket, seconds: float) -> bool:
+    """Whether the other side ends the connection by then without an answer, or with a 5xx."""
+    connection.settimeout(seconds)
+    try:
+        answer = connection.recv(65_536)
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+    return not answer or answer.split(b" ", 2)[1:2] >= [b"500"]
+
+
 def make_key(name: str) -> tuple[str, str]:
     """A new key and its line, as `make key` prints them."""
     command = [sys.executable, "-m", "deployments.new_key", name]

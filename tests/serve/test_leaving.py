@@ -1,7 +1,9 @@
 """A caller that leaves: its computing stops, and nobody else's does."""
 
+import json
 import threading
 import time
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
@@ -10,15 +12,26 @@ from deployments.launched import Service
 from tests.serve import bounds
 from tests.serve.callers import LONG_JOB, answer_of, open_request
 from tests.serve.processes import cpu_seconds, wait_until, workers
+from tests.serve.raw_socket import RawConnection, request
 
 
 @pytest.mark.parametrize("pause_seconds", [0.0, 0.005])
 def test_the_cpu_is_idle_soon_after_a_caller_left(service: Service, pause_seconds: float) -> None:
+    assert_computing_ends_with(open_request(service, LONG_JOB, pause_seconds), service)
+
+
+def test_no_caller_can_have_its_job_go_on_without_it(service: Service) -> None:
+    """With this header Serve does not say that the caller has left."""
+    connection = RawConnection(service.url)
+    connection.send(request(json.dumps(LONG_JOB).encode(), headers=b"x-request-disconnect-disabled: ?1\r\n"))
+    assert_computing_ends_with(connection, service)
+
+
+def assert_computing_ends_with(caller: AbstractContextManager[object], service: Service) -> None:
     processes = workers(service.process.pid)
-    connection = open_request(service, LONG_JOB, pause_seconds)
-    before = cpu_seconds(processes)
-    wait_until(lambda: cpu_seconds(processes) - before > 1.0, 10, "both workers compute")
-    connection.close()
+    with caller:
+        before = cpu_seconds(processes)
+        wait_until(lambda: cpu_seconds(processes) - before > 1.0, 10, "both workers compute")
     time.sleep(bounds.CANCELLED_CPU_IDLE)
     settled = cpu_seconds(processes)
     time.sleep(1.0)

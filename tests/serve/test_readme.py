@@ -18,6 +18,7 @@ from deployments.launched import Service
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+PAGES = ("README.md", "SECURITY.md", "CHANGELOG.md", "benchmarks/README.md")
 VARYING = re.compile(r"_id$|_seconds$|^parallelism$")
 
 
@@ -64,8 +65,9 @@ def test_make_serve_passes_what_the_readme_gives_it_to_the_launcher() -> None:
     assert launch.split("deployments.launch")[1].split() == ["--host", "127.0.0.1", "--port", "9000", "--cpus", "4"]
 
 
-def test_nothing_is_left_to_fill_in() -> None:
-    assert not re.search(r"FIGURES|TODO|XXX", README)
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_left_to_fill_in(page: str) -> None:
+    assert not re.search(r"FIGURES|TODO|XXX", (ROOT / page).read_text())
 
 
 def test_every_setting_is_in_the_table() -> None:
@@ -73,10 +75,22 @@ def test_every_setting_is_in_the_table() -> None:
         assert f"| `{name}` | {setting.default} | {setting.description} |" in README
 
 
-def test_the_make_commands_shown_exist() -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_the_make_commands_shown_exist(page: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"(?:^\$ |`)make (\w+)", README, re.MULTILINE)):
+    for target in set(re.findall(r"(?:^\$ |`)make (\w+)", (ROOT / page).read_text(), re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_lead_to_files_and_headings_that_there_are(page: str) -> None:
+    folder = (ROOT / page).parent
+    for target, _, heading in set(re.findall(r"\]\((?!https?:)([^)#]*)(#?)([^)]*)\)", (ROOT / page).read_text())):
+        path = folder / target if target else ROOT / page
+        assert path.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}, heading
 
 
 def test_the_version_stands_in_the_changelog() -> None:

@@ -18,7 +18,7 @@ from chaos.registry import Row
 from chaos.rows import serving, workers
 from chaos.run import run_row
 from chaos.stage import Capacity, Stage, staged
-from chaos.table import table
+from chaos.table import table, with_table
 
 
 def answer(job: JobSpec, job_id: str = "a") -> dict[str, Any]:
@@ -141,7 +141,7 @@ def test_only_a_row_that_was_slow_and_nothing_worse_has_a_second_go(
     stage.service.process.poll.return_value = None
     outcomes = iter([Outcome(checks=checks) for checks in goes])
     outcome = run_row(Row("late", "a fault", staged, lambda _: next(outcomes)), stage)
-    assert (not outcome.broken, outcome.notes) == (kept, told)
+    assert (not outcome.broken, outcome.before) == (kept, told)
     assert next(outcomes, None) is None
 
 
@@ -178,7 +178,7 @@ def test_what_was_only_slow_or_not_come_to_can_be_run_again_and_nothing_else(
     assert (ends_with(), ran) == (1, ["dies", "lies", "lags", "lags", "hangs"])
     finds |= {"lies": FAST, "lags": FAST}
     assert (ends_with("--only", "broken"), ran) == (1, ["lags"])  # the lie stays one, though it would not be told again
-    assert "run again; before: back after, s 31 (<= 30)" in (tmp_path / "chaos.md").read_text()
+    assert "run again; before: back after, s 31 (<= 30)" in (tmp_path / "local/chaos.md").read_text()
     assert (ends_with("--only", "broken"), ran) == (1, [])
     assert (ends_with("--only", "lies"), ran) == (0, ["lies"])
     assert (ends_with("--only", "broken"), ran) == (0, [])
@@ -300,6 +300,7 @@ def test_the_table_tells_what_was_seen_and_kept() -> None:
         "p99_ms": 345.0,
         "slowest_ms": 0.0,
         "told": ["back after, s 3 (<= 30)", "steepest: gcs_server"],
+        "promised": ["back after, s 3 (<= 30)"],
         "broken": [],
     }
     page = table({"a": row, "b": row | {"broken": ["failed 1 (<= 0)"]}}).splitlines()
@@ -308,6 +309,9 @@ def test_the_table_tells_what_was_seen_and_kept() -> None:
         == "| nothing happens | 1,200 | 0 | 0 | 12 | 345 |  | back after, s 3 (<= 30); steepest: gcs_server | yes |"
     )
     assert page[3].endswith("| **no** |")
+    readme = with_table("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n", {"a": row}).splitlines()
+    assert (readme[:2], readme[-2:]) == (["before", "<!-- chaos: begin -->"], ["<!-- chaos: end -->", "after"])
+    assert readme[4:-2] == ["| nothing happens | 1,200 | 0 | 0 | 345 | back after, s 3 (<= 30) | yes |"]
 
 
 def test_true_terms_are_cached() -> None:

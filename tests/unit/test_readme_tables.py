@@ -1,15 +1,34 @@
 """The README's tables of measurements are those that were measured."""
 
-import re
+import json
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.registry import ROWS, Row
+from chaos.table import table, with_table
 
 ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks/results"
 
 
-def test_the_fault_table_is_that_of_the_last_run() -> None:
-    shown = re.findall(
-        r"<!-- chaos: begin \(benchmarks/results/chaos\.md\) -->\n(.*?)<!-- chaos: end -->",
-        (ROOT / "README.md").read_text(),
-        re.DOTALL,
-    )
-    assert shown == [(ROOT / "benchmarks/results/chaos.md").read_text()]
+def recorded(name: str) -> dict[str, Any]:
+    rows: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return rows
+
+
+def test_the_fault_table_is_that_of_the_recorded_run() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert with_table(readme, recorded("chaos")) == readme
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [("chaos", ROWS), ("chaos-default-proxy", [row for row in ROWS if row.with_default_proxy])],
+    ids=["HAProxy", "Serve's own proxy"],
+)
+def test_every_row_was_recorded_as_it_is_now(name: str, rows: list[Row]) -> None:
+    found = recorded(name)
+    assert [(row.name, row.text) for row in rows] == [(known, row["text"]) for known, row in found.items()]
+    assert (RESULTS / f"{name}.md").read_text() == table(found)
