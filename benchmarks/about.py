@@ -29,7 +29,7 @@ def about(effort: Effort, seconds: float) -> dict[str, str]:
         "load average": "{:.1f} {:.1f} {:.1f} over 1, 5 and 15 minutes, at the end".format(*os.getloadavg()),
         "load generator": "locust" if WRK.missing else "wrk; locust for (g)",
         "versions": f"Python {platform.python_version()}, " + ", ".join(filter(None, map(_version, PACKAGES))),
-        "rounds": f"{effort.visits} visits to each peer, {effort.repeats} rounds in each after a warm-up; "
+        "rounds": f"{effort.visits} visits to each peer; rounds in each after a warm-up: {effort.repeats}; "
         f"median (least-greatest); {seconds:.0f} s in all",
     }
 

@@ -1,6 +1,18 @@
 """``make mutants``: mutmut over the modules, and with the tests, that ``[tool.mutmut]`` names.
 
 Prints how many mutants of each module the tests kill, and every survivor. Exit code 1 if too many survive.
+Of the survivors, these are left on purpose:
+
+* ``<`` instead of ``<=``, where two predicted or measured durations would have to be exactly equal;
+* a figure that only tunes: the terms between two looks at the clock, when a heap is tidied, what the Kalman filter
+  believes at first, where virtual time begins;
+* the text of an error, and what the log says of a lost batch;
+* ``None`` instead of ``False``, where nothing tells them apart, and a value that is overwritten before anybody reads
+  it: the record of a batch that is not back;
+* another context for a timer or a callback: each batch is sent from an empty one of its own anyhow;
+* ``zip`` without ``strict``, over lists that are as long as each other.
+
+mutmut does not change the modules' constants.
 """
 
 import ast

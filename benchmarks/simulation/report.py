@@ -19,14 +19,15 @@ def row(name: str, o: Outcome) -> str:
 
 
 def verdict(outcomes: Sequence[Outcome]) -> str:
-    """Where the fewest ingresses stop being enough, and what more of them do there."""
+    """The largest simulated pool for which the fewest ingresses are enough, and what more of them do beyond it."""
     fewest = min(o.num_ingresses for o in outcomes)
     subject = "One ingress is" if fewest == 1 else f"{fewest} ingresses are"
     short = [o for o in outcomes if o.num_ingresses == fewest and o.efficiency < TARGET]
     if not short:
         return f"{subject} enough throughout: the efficiency is {TARGET} or more."
     first = min(o.num_workers for o in short)
-    said = [f"{subject} enough below {first:,} workers (efficiency {TARGET} or more)."]
+    enough = max((o.num_workers for o in outcomes if o.num_workers < first), default=0)
+    said = [f"{subject} enough up to {enough:,} workers (efficiency {TARGET} or more)."]
     for size in sorted({o.num_workers for o in outcomes if o.num_workers >= first}):
         there = sorted((o.num_ingresses, o.efficiency) for o in outcomes if o.num_workers == size)
         said.append(f"At {size:,}: " + ", ".join(f"{e:.3f} with {count}" for count, e in there) + ".")
