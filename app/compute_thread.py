@@ -78,6 +78,8 @@ class ComputeThread:
 
     def __init__(self) -> None:
         self._new: deque[_Run] = deque()
+        self._express: deque[_Run] = deque()
+        """Those that have had a slice, and may have a few more before they wait for their turn."""
         self._begun: deque[_Run] = deque()
         self._was_new = False
         self._num_waiting = threading.Semaphore(0)
@@ -102,8 +104,9 @@ class ComputeThread:
             self._compute_slice()
 
     def _compute_slice(self) -> None:
-        self._was_new = bool(self._new) and not (self._was_new and self._begun)
-        run = self._new.popleft() if self._was_new else self._begun.popleft()
+        newcomers = self._new or self._express
+        self._was_new = bool(newcomers) and not (self._was_new and self._begun)
+        run = newcomers.popleft() if self._was_new else self._begun.popleft()
         if run.abandoned:
             return
         begun = time.thread_time()
@@ -123,7 +126,7 @@ class ComputeThread:
     def _queue_again(self, run: _Run) -> None:
         if self._was_new:
             run.express_left -= 1
-            (self._new if run.express_left > 0 else self._begun).append(run)
+            (self._express if run.express_left > 0 else self._begun).append(run)
             return
         run.slices_left -= 1
         if run.slices_left > 0:

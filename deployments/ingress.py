@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import math
 import os
 import time
 from typing import Any
@@ -22,8 +23,10 @@ from app.status import PoolStatus, QueueStatus
 from deployments import companions
 from deployments.workers import Workers
 
-POOL_AGE_SECONDS = 0.5
-"""How long an answer about the pool is given again."""
+ASK_AGAIN_SECONDS = 0.5
+"""How old an answer about the pool may be before the workers are asked again."""
+POOL_AGE_SECONDS = 0.9
+"""How old it may be to be given again meanwhile: under overload a worker may take a tenth of a second to reply."""
 
 GC_THRESHOLDS = (700, 10, 100)
 """All objects, those of every unfinished job among them, are walked ten times as seldom as usual: under overload that
@@ -48,8 +51,10 @@ class FibonacciIngress:
         self._workers = Workers(workers, self._dispatcher.set_workers)
         self._reaper = companions.start_reaper(os.getppid())
         self._ingresses = serve.get_deployment_handle(context.deployment, context.app_name)
-        self._pool: asyncio.Task[PoolStatus] | None = None
-        self._pool_asked_at = 0.0
+        self._asking: asyncio.Task[PoolStatus] | None = None
+        self._asked_at = -math.inf
+        self._pool: PoolStatus | None = None
+        self._pool_at = -math.inf
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The late-bound application."""
@@ -69,20 +74,23 @@ class FibonacciIngress:
         return await self._workers.run(worker_id, batch)
 
     async def _read_pool(self) -> PoolStatus:
-        """Ask once for all who want to know at about the same time; in nobody's request context."""
-        now = time.perf_counter()
-        if self._pool is None or now - self._pool_asked_at > POOL_AGE_SECONDS:
-            self._pool_asked_at = now
-            self._pool = asyncio.create_task(self._ask_all(), context=contextvars.Context())
-        return await asyncio.shield(self._pool)
+        """What was said last, if that is not too old; else ask, once for all who want to know."""
+        now, asking = time.perf_counter(), self._asking
+        if asking is None or (asking.done() and now - self._asked_at > ASK_AGAIN_SECONDS):
+            self._asked_at = now
+            asking = self._asking = asyncio.create_task(self._ask_all(), context=contextvars.Context())  # nobody's
+        if self._pool is not None and now - self._pool_at <= POOL_AGE_SECONDS:
+            return self._pool
+        return await asyncio.shield(asking)
 
     async def _ask_all(self) -> PoolStatus:
-        seconds = self._settings.pool_reply_seconds
+        asked_at, seconds = self._asked_at, self._settings.pool_reply_seconds
         workers, queues = await asyncio.gather(
             asyncio.gather(*(self._workers.status(w, seconds) for w in self._workers.ids)),
             self._ask_ingresses(seconds),
         )
-        return PoolStatus(tuple(workers), queues)
+        self._pool, self._pool_at = PoolStatus(tuple(workers), queues), asked_at
+        return self._pool
 
     async def _ask_ingresses(self, timeout_seconds: float) -> tuple[QueueStatus, ...]:
         try:

@@ -40,6 +40,7 @@ class SimulatedWorker:
         self.alive = True
         self._loop = asyncio.get_running_loop()
         self._new: deque[_Run] = deque()
+        self._express: deque[_Run] = deque()
         self._begun: deque[_Run] = deque()
         self._was_new = False
         self._running: _Run | None = None
@@ -69,10 +70,11 @@ class SimulatedWorker:
     def die(self) -> None:
         """All that is on it is lost."""
         self.alive = False
-        for run in (*self._new, *self._begun, *filter(None, [self._running])):
+        for run in (*self._new, *self._express, *self._begun, *filter(None, [self._running])):
             if not run.ended.done():
                 run.ended.set_exception(WorkerLostError(self.worker_id))
         self._new.clear()
+        self._express.clear()
         self._begun.clear()
         self._running = None
         if self._timer is not None:
@@ -81,15 +83,16 @@ class SimulatedWorker:
     def _resume_next(self) -> None:
         """As ``ComputeThread._compute_slice`` chooses."""
         self._running = None
-        while self._running is None and (self._new or self._begun):
-            self._was_new = bool(self._new) and not (self._was_new and self._begun)
-            run = self._new.popleft() if self._was_new else self._begun.popleft()
+        while self._running is None and (self._new or self._express or self._begun):
+            newcomers = self._new or self._express
+            self._was_new = bool(newcomers) and not (self._was_new and self._begun)
+            run = newcomers.popleft() if self._was_new else self._begun.popleft()
             if not run.ended.done():
                 self._running = run
         if self._running is None:
             return
         run, self._resumed_at = self._running, self._loop.time()
-        if self._was_new or self._new:
+        if self._was_new or self._new or self._express:
             seconds = SLICE_SECONDS
         elif self._begun:
             seconds = run.turn_seconds
@@ -121,7 +124,7 @@ class SimulatedWorker:
                 run.ended.set_result(None)
         elif self._was_new:
             run.express_left -= 1
-            (self._new if run.express_left > 0 else self._begun).append(run)
+            (self._express if run.express_left > 0 else self._begun).append(run)
         elif run.turn_seconds < SLICE_SECONDS / 2:
             run.turn_seconds = TURN_SECONDS
             self._begun.append(run)
