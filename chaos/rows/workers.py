@@ -52,7 +52,7 @@ def killed_again_and_again(stage: Stage, seconds: float = 60, every: float = 5) 
         replaced = stage.until(stage.is_whole, 2 * bounds.WORKER_REPLACED)
     return outcome_of(
         record,
-        Check("kills", kills, int(seconds / every) - 2, ">="),  # at times there is nobody to kill
+        Check("kills", kills, int(seconds / every / 2), ">="),  # at times there is nobody to kill
         _attempts(record),
         _replaced(replaced),
         *stage.left_behind(),
