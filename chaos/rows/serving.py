@@ -8,11 +8,10 @@ import httpx
 import psutil
 
 from chaos.caller import UnansweredError, get
-from chaos.jobs import JobSpec
 from chaos.load import all_at_once, open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import OK, Record
-from chaos.rows.workers import SETTLE_SECONDS
+from chaos.rows.workers import HELD, SETTLE_SECONDS
 from chaos.stage import IDLE_CPU, Stage
 from deployments.launched import Service
 from tests.serve import bounds
@@ -30,8 +29,6 @@ NOTICED_SECONDS = 0.1
 """For so long HAProxy may send a request to a dead ingress, on a kept connection whose end it has not read yet."""
 PROCESS_BACK = 30.0
 """From a process's death to its successor's start."""
-HELD = JobSpec(300_000, 24)
-"""Five core-seconds: still computed when the ingress that holds it is killed a second later."""
 
 
 def controller_killed(stage: Stage, seconds: float = 25) -> Outcome:

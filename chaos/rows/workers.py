@@ -3,6 +3,7 @@
 import math
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psutil
@@ -27,6 +28,8 @@ SMALL_SECONDS = SHORT_SECONDS / 2
 SETTLE_SECONDS = 3.0
 """Load before a fault, so that it strikes jobs under way."""
 POISON = JobSpec(POISON_SIZE, 1)
+HELD = JobSpec(300_000, 24)
+"""Five core-seconds: still computed a second later."""
 NEIGHBOUR, NEIGHBOURS = JobSpec(20_000, 1), 20
 """Small, but so many and large enough that they gather in batches; so many before the poison and so many after it."""
 
@@ -60,14 +63,17 @@ def killed_again_and_again(stage: Stage, seconds: float = 60, every: float = 5) 
 
 
 def all_killed(stage: Stage, seconds: float = 20) -> Outcome:
-    """Every worker at once."""
-    with open_loop(stage.url, stage.rate) as record:
+    """Every worker at once, in the middle of a larger job."""
+    with open_loop(stage.url, stage.rate) as record, ThreadPoolExecutor(1) as caller:
         time.sleep(SETTLE_SECONDS)
+        held = caller.submit(all_at_once, stage.url, [HELD])
+        time.sleep(1.0)
         for worker in stage.workers():
             worker.kill()
         begun = time.monotonic()
         replaced = stage.until(stage.is_whole, 2 * bounds.WORKER_REPLACED)
         time.sleep(max(0.0, seconds - SETTLE_SECONDS - (time.monotonic() - begun)))
+    record.requests += held.result().requests
     return outcome_of(record, _attempts(record), _replaced(replaced), *stage.left_behind())
 
 
