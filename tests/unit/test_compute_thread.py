@@ -103,13 +103,14 @@ def test_a_short_one_is_done_long_before_a_long_one_that_began_first() -> None:
     asyncio.run(main())
 
 
-def test_callers_take_a_long_turn_first_and_shorter_ones_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    both_wait = threading.Event()
+def slices_taken(monkeypatch: pytest.MonkeyPatch, *callers: int) -> list[int]:
+    """Whose slice each was, if callers that want so many slices are all there from the start."""
+    all_wait = threading.Event()
     taken: list[int] = []
 
     def slices(segments: Sequence[Segment]) -> Slices:
-        """As many slices as the segment has terms; the first waits until both callers are there."""
-        both_wait.wait(20.0)
+        """As many slices as the segment has terms; the first waits until all callers are there."""
+        all_wait.wait(20.0)
         for _ in range(segments[0].stop):
             taken.append(segments[0].stop)
             yield
@@ -117,44 +118,30 @@ def test_callers_take_a_long_turn_first_and_shorter_ones_after_it(monkeypatch: p
 
     async def main() -> None:
         thread = ComputeThread()
-        callers = [asyncio.create_task(thread.run([Segment(0, stop)])) for stop in (10, 5)]
+        tasks = [asyncio.create_task(thread.run([Segment(0, stop)])) for stop in callers]
         await asyncio.sleep(0)
-        both_wait.set()
+        all_wait.set()
         async with in_time():
-            await asyncio.gather(*callers)
+            await asyncio.gather(*tasks)
 
     monkeypatch.setattr(compute_thread, "compute", slices)
+    asyncio.run(main())
+    return taken
+
+
+def test_callers_take_a_long_turn_first_and_shorter_ones_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compute_thread, "EXPRESS_SLICES", 1)
     monkeypatch.setattr(compute_thread, "SLICES_OF_THE_FIRST_TURN", 3)
     monkeypatch.setattr(compute_thread, "SLICES_A_TURN", 2)
-    asyncio.run(main())
     new = [10, 10, 5]  # the second new one has to let one go on
-    assert taken == [*new, 10, 10, 5, 5, 5, 10, 10, 5, 10, 10, 10, 10]
+    assert slices_taken(monkeypatch, 10, 5) == [*new, 10, 10, 5, 5, 5, 10, 10, 5, 10, 10, 10, 10]
 
 
 def test_a_newcomer_of_a_few_slices_does_not_wait_for_anybodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    both_wait = threading.Event()
-    taken: list[int] = []
-
-    def slices(segments: Sequence[Segment]) -> Slices:
-        both_wait.wait(20.0)
-        for _ in range(segments[0].stop):
-            taken.append(segments[0].stop)
-            yield
-        return ()
-
-    async def main() -> None:
-        thread = ComputeThread()
-        callers = [asyncio.create_task(thread.run([Segment(0, stop)])) for stop in (500, compute_thread.EXPRESS_SLICES)]
-        await asyncio.sleep(0)
-        both_wait.set()
-        async with in_time():
-            await asyncio.gather(*callers)
-
-    monkeypatch.setattr(compute_thread, "compute", slices)
-    asyncio.run(main())
-    last = len(taken) - 1 - taken[::-1].index(compute_thread.EXPRESS_SLICES)
-    assert last <= 2 * compute_thread.EXPRESS_SLICES + 1
+    few = compute_thread.EXPRESS_SLICES
+    taken = slices_taken(monkeypatch, 500, few)
+    last = len(taken) - 1 - taken[::-1].index(few)
+    assert last <= 2 * few + 1
 
 
 def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytest.MonkeyPatch) -> None:
