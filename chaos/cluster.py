@@ -15,9 +15,9 @@ import ray
 import yaml
 from ray.cluster_utils import Cluster
 
-from deployments import lifecycle
 from deployments.console import say
-from deployments.own_config import prepare
+from deployments.launcher import lifecycle
+from deployments.launcher.own_config import prepare
 
 JOIN, LEAVE, STOP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT
 

@@ -19,10 +19,11 @@ from typing import Any
 import yaml
 
 from app.keys import KeysError
-from deployments import key_source, private
+from deployments import key_source
 from deployments.console import LaunchError, say
-from deployments.own_config import describe_exposure, prepare
-from deployments.ports import PortTakenError
+from deployments.launcher import private
+from deployments.launcher.own_config import describe_exposure, prepare
+from deployments.launcher.ports import PortTakenError
 
 AUTH_MODES = ("token", "disabled")
 MAX_CPUS = 10_000
@@ -117,7 +118,7 @@ def _run(config: dict[str, Any], options: argparse.Namespace, stop: threading.Ev
     url = f"http://{name}:{http['port']}"
     say(f"starting on {url}")
     started_at = time.monotonic()
-    from deployments import lifecycle  # noqa: PLC0415 (it imports Ray, which reads the environment then)
+    from deployments.launcher import lifecycle  # noqa: PLC0415 (it imports Ray, which reads the environment then)
 
     schema = lifecycle.checked(config)
     logs = lifecycle.start_ray(options.cpus, verbose=options.verbose)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from benchmarks.cpus import CPUS
 from benchmarks.needs import REDIS
-from deployments.ports import free_port
+from deployments.launcher.ports import free_port
 
 api = FastAPI()
 

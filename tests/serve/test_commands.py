@@ -20,7 +20,7 @@ from chaos.stage import changed_config
 from deployments import launch
 from deployments.key_source import VARIABLE
 from deployments.launched import Service
-from deployments.own_config import prepare
+from deployments.launcher.own_config import prepare
 from tests.serve import bounds
 from tests.serve.callers import make_key
 from tests.serve.listening import check_listening, listeners

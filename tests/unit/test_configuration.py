@@ -16,8 +16,8 @@ from app.keys import KeysError
 from deployments import launch
 from deployments.console import LaunchError, say
 from deployments.key_source import resolve
-from deployments.own_config import prepare
-from deployments.ports import PortTakenError
+from deployments.launcher.own_config import prepare
+from deployments.launcher.ports import PortTakenError
 
 
 def prepared(text: str, tmp_path: Path, host: str | None = None, port: int | None = 0) -> dict[str, Any]:

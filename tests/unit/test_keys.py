@@ -10,7 +10,7 @@ import pytest
 from app.keys import MAX_KEYS, KeysError, parse_keys
 from deployments import new_key
 from deployments.key_source import VARIABLE, read_keys, resolve
-from deployments.own_config import describe_exposure
+from deployments.launcher.own_config import describe_exposure
 
 ALICE = hashlib.sha256(b"alice's key").hexdigest()
 BOB = hashlib.sha256(b"bob's key").hexdigest()

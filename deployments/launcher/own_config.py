@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from deployments import private
 from deployments.console import LaunchError, say
-from deployments.ports import check_free, free_port, free_port_range
+from deployments.launcher import private
+from deployments.launcher.ports import check_free, free_port, free_port_range
 from deployments.shape import mapping
 
 PORTS = 64
