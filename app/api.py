@@ -116,7 +116,7 @@ def _status_routes(dispatcher: Dispatcher, read_pool: ReadPool) -> APIRouter:
     )
     async def readyz() -> Health:
         """200 while at least one worker is alive and has answered, and new jobs are taken."""
-        if dispatcher.draining:
+        if dispatcher.leaving or dispatcher.draining:
             raise DrainingError
         workers = (await read_pool()).workers
         replied = sum(worker.replied for worker in workers)

@@ -35,6 +35,8 @@ class Dispatcher:
         self._numbers = itertools.count()
         self._backlog = Backlog(self._settings)
         self.cost = cost or CostModel()
+        self.leaving = False
+        """Whether load balancers are to send nobody any more; jobs are still taken."""
         self.draining = False
         self._idle_since = clock()
         self._scheduler = Scheduler(

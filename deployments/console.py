@@ -1,11 +1,16 @@
 """What a command tells the person who started it."""
 
 import contextlib
+import os
 import sys
 
 
 class LaunchError(Exception):
-    """The service could not be started; the message is for the person who started it."""
+    """The service could not be started, or died; the message is for the person who started it."""
+
+
+class RetryError(Exception):
+    """A start that another try may cure; the message says how it failed."""
 
 
 def say(text: str) -> None:
@@ -13,3 +18,19 @@ def say(text: str) -> None:
     with contextlib.suppress(OSError):
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+def open_missing_streams() -> None:
+    """Have the three standard streams lead nowhere where they are closed, as old daemonisers leave them.
+
+    A socket or pipe would else get such a number, and whatever a child prints would go there.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    # Python makes None of a stream that was closed when it started.
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)

@@ -65,6 +65,11 @@ class FibonacciIngress:
         dispatcher = self._dispatcher
         return QueueStatus(dispatcher.num_queued_jobs, dispatcher.num_unfinished_jobs, dispatcher.drain_seconds)
 
+    async def leave(self) -> int:
+        """Answer ``/readyz`` with 503 from now on, and still take jobs; how many are unfinished."""
+        self._dispatcher.leaving = True
+        return self._dispatcher.num_unfinished_jobs
+
     async def drain(self) -> int:
         """Take no new jobs from now on; how many are unfinished."""
         self._dispatcher.draining = True

@@ -11,8 +11,10 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 READY = re.compile(r"ready on (\S+)")
+LOGS = re.compile(r"logs in (\S+)/ray/session_latest/logs")
 
 
 class StartError(Exception):
@@ -27,6 +29,11 @@ class Service:
     process: subprocess.Popen[str]
     output: list[str] = field(default_factory=list)
     """The launcher's lines so far; more come while it runs."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's own: logs, token, HAProxy's files."""
+        return Path(next(match[1] for line in self.output if (match := LOGS.search(line))))
 
     def stop(self, number: signal.Signals = signal.SIGINT, timeout_seconds: float = 60) -> int:
         """Send the signal and wait; the launcher's exit code."""

@@ -19,8 +19,8 @@ from tests.serve.processes import alive
 NEW_MAX_SIZE = 9_999_999
 NEVER_MAX_SIZE = 9_999_998
 """Of the versions that do not come into force."""
-LAUNCHERS = {"RAY_AUTH_MODE": "token"}
-"""What the launcher sets where nothing else has."""
+TOKEN_VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")
+"""By which a driver has the cluster's token."""
 
 
 def redeployed(stage: Stage, settle_seconds: float = SETTLE_SECONDS) -> Outcome:
@@ -110,8 +110,9 @@ def attach(stage: Stage, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "chaos.attach", address, *arguments]
     # A driver that takes another address for its own waits for a node there.
     loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"} if address.startswith("127.") else {}
+    token = {name: raylet.environ()[name] for name in TOKEN_VARIABLES if name in raylet.environ()}
     done = subprocess.run(  # noqa: S603 (ours)
-        command, env=LAUNCHERS | os.environ | loopback, capture_output=True, text=True, check=True, timeout=100
+        command, env=os.environ | token | loopback, capture_output=True, text=True, check=True, timeout=100
     )
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report

@@ -4,10 +4,10 @@ Ray reads the environment when it is imported: set that first, then import this.
 """
 
 import contextlib
-import io
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +22,43 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from app.settings import Settings
-from deployments.console import LaunchError, say
+from deployments.console import LaunchError, RetryError
+from deployments.launcher.folder import RAY
 from deployments.readiness import is_ready
 
 IMPORT_PATH = "deployments.application:build"
-START_SECONDS = 180.0
+INGRESS = "FibonacciIngress"
+"""The deployment by which an application is known as one of ours, whatever the configuration calls it."""
+OBJECT_STORE_BYTES = 80_000_000
+"""Near Ray's least: batches and results are far below what goes through the object store."""
+POLL_SECONDS = 0.1
 
 
-def start_ray(num_cpus: int | None, *, verbose: bool) -> str:
-    """Start a cluster of one node; the folder of its logs. Raises ``LaunchError``."""
+def start_ray(num_cpus: int, folder: Path, *, verbose: bool) -> None:
+    """Start a cluster of one node with its session in ``folder``. Raises ``LaunchError`` or ``RetryError``."""
     try:
-        context: Any = ray.init(
+        ray.init(
             address="local",  # never one that happens to run
             num_cpus=num_cpus,
+            object_store_memory=OBJECT_STORE_BYTES,
             namespace="serve",
             include_dashboard=False,
             log_to_driver=verbose,
             logging_level=logging.INFO if verbose else logging.ERROR,
+            _temp_dir=str(folder / RAY),
         )
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise LaunchError(f"Ray did not start: {_last_line(error)}") from None
-    return str(Path(context.address_info["session_dir"]) / "logs")
+    except Exception as error:  # noqa: BLE001 (Ray raises a bare one when its node took 30 s, on a busy machine)
+        raise RetryError(f"Ray did not start: {_last_line(error)}") from None
+
+
+def dead_processes() -> list[str]:
+    """Those of Ray's own processes that have ended though nobody ended them, and without which it does not go on."""
+    node = ray._private.worker._global_node  # noqa: SLF001 (nothing public says it)
+    if node is None:
+        return []
+    return sorted({kind for kind, _ in node.dead_processes() if kind in ("raylet", "gcs_server")})
 
 
 def checked(config: dict[str, Any]) -> ServeDeploySchema:
@@ -63,18 +79,23 @@ def checked(config: dict[str, Any]) -> ServeDeploySchema:
     return schema
 
 
-def deploy(schema: ServeDeploySchema, *, verbose: bool) -> None:
-    """What ``serve run`` does with the file."""
+def deploy(schema: ServeDeploySchema, say: Callable[[str], None], *, verbose: bool) -> None:
+    """What ``serve run`` does with the file. Raises ``LaunchError``; ``RetryError`` if a port was taken meanwhile."""
     if not verbose:
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
     try:
         try:
             client = _start_serve(schema)
-        except RayActorError:  # seen: it hung as it forked HAProxy, and the controller killed it after 26 s
-            say("a proxy died as it started; Serve starts another")
+        except RayActorError as error:  # seen: it hung as it forked HAProxy, and the controller killed it after 26 s
+            if "failed to start their listeners" in str(error):
+                raise
+            say("a proxy died as it started; Serve starts another, and nothing need be done")
             client = _start_serve(schema)
     except (RayError, TimeoutError) as error:
-        raise LaunchError(f"Serve did not start: {_last_line(error)}") from None
+        problem = f"Serve did not start: {_last_line(error)}"
+        if "failed to start their listeners" in str(error):
+            raise RetryError(problem) from None
+        raise LaunchError(problem) from None
     client.deploy_apps(schema, _blocking=False)
 
 
@@ -87,45 +108,58 @@ def _start_serve(schema: ServeDeploySchema) -> ServeControllerClient:
     )
 
 
-def wait_until_ready(url: str, stop: threading.Event) -> bool:
-    """Whether the service became ready before a signal came."""
-    give_up_at = time.monotonic() + START_SECONDS
-    asked_at = 0.0
-    while not stop.wait(0.05):
-        if is_ready(url):
-            return True
-        if time.monotonic() > give_up_at:
-            raise LaunchError(f"not ready after {START_SECONDS:.0f} s")
-        if time.monotonic() - asked_at > 1:
-            asked_at = time.monotonic()
-            for name, application in serve.status().applications.items():
-                if application.status == ApplicationStatus.DEPLOY_FAILED:
-                    raise LaunchError(f"application {name} failed: {_last_line(application.message)}")
-    return False
+def wait_until_ready(url: str, schema: ServeDeploySchema, stop: threading.Event) -> list[str]:
+    """Wait until every application runs, and ours are ready; the addresses of ours.
+
+    Raises ``LaunchError`` if one failed. Returns early when ``stop`` is set.
+    """
+    prefixes = {each.name: (each.route_prefix or "").rstrip("/") for each in schema.applications}
+    waiting = dict(prefixes)
+    ours: list[str] = []
+    while waiting and not stop.wait(POLL_SECONDS):
+        for name, application in serve.status().applications.items():
+            if application.status == ApplicationStatus.DEPLOY_FAILED:
+                raise LaunchError(f"application {name} failed: {_last_line(application.message)}")
+            if name not in waiting:
+                continue
+            is_ours, where = INGRESS in application.deployments, url + prefixes[name]
+            if is_ready(f"{where}/readyz") if is_ours else application.status == ApplicationStatus.RUNNING:
+                del waiting[name]
+                ours += [where] if is_ours else []
+    return ours
 
 
-def drain(grace_seconds: float, stop: threading.Event) -> None:
-    """Stop admission and wait for the jobs in flight; a second signal ends the waiting."""
-    time.sleep(0.5)  # some senders signal the process and its group: that is one wish, not two
-    stop.clear()
-    ingresses = _ingresses()
+def leave() -> None:
+    """Have ``/readyz`` of every ingress of ours say 503; jobs are still taken."""
+    for ingress in _ingresses():
+        with contextlib.suppress(RayError, RayServeException, TimeoutError):
+            _broadcast(ingress, "leave")
+
+
+def drain(grace_seconds: float, drop: threading.Event, say: Callable[[str], None]) -> None:
+    """Stop admission and wait for the jobs in flight, until the time is over or ``drop`` is set."""
     give_up_at = time.monotonic() + grace_seconds
-    said = -1
-    unfinished = 0
+    said = unfinished = None
     while True:
-        try:
-            unfinished = sum(map(_stop_admission, ingresses))
-        except (RayError, RayServeException, TimeoutError):
-            pass  # busy, or being replaced: ask again
-        else:
+        counts = [_stop_admission(ingress) for ingress in _ingresses()]
+        if None not in counts:
+            unfinished = sum(filter(None, counts))
             if not unfinished:
                 return
-            if unfinished != said:
-                say(f"waiting for {unfinished} jobs (signal again to drop them)")
-                said = unfinished
-        if stop.wait(0.1) or time.monotonic() >= give_up_at:
+        if unfinished != said:
+            say(f"waiting for {unfinished} jobs (signal again to drop them)")
+            said = unfinished
+        if drop.wait(POLL_SECONDS) or time.monotonic() >= give_up_at:
             break
-    say(f"dropping {unfinished} unfinished jobs")
+    say("dropping what jobs there are" if unfinished is None else f"dropping {unfinished} unfinished jobs")
+
+
+def _stop_admission(ingress: DeploymentHandle[Any]) -> int | None:
+    """How many of its jobs are unfinished; None if it does not say, being busy or replaced: ask again."""
+    try:
+        return sum(_broadcast(ingress, "drain"))
+    except (RayError, RayServeException, TimeoutError):
+        return None
 
 
 def _last_line(what: object) -> str:
@@ -135,25 +169,24 @@ def _last_line(what: object) -> str:
 
 
 def _ingresses() -> list[DeploymentHandle[Any]]:
-    """Of every application, whatever the configuration calls it; one that is still being built has none."""
+    """Of ours among the applications; one that is still being built has none."""
     found = []
-    for name in serve.status().applications:
-        with contextlib.suppress(RayServeException):
-            found.append(serve.get_app_handle(name))
+    for name, application in serve.status().applications.items():
+        if INGRESS in application.deployments:
+            with contextlib.suppress(RayServeException):
+                found.append(serve.get_app_handle(name))
     return found
 
 
-def _stop_admission(ingress: DeploymentHandle[Any]) -> int:
-    """How many jobs are unfinished."""
+def _broadcast(ingress: DeploymentHandle[Any], method: str) -> list[int]:
     try:
-        return sum(ingress.broadcast("drain").results(timeout_s=5))
+        replies: list[int] = ingress.broadcast(method).results(timeout_s=5)
     except DeploymentUnavailableError:
-        return 0  # no ingress is there: nothing to wait for
+        return []  # no ingress is there: nothing to wait for
+    return replies
 
 
-def shut_down(*, verbose: bool) -> None:
+def shut_down() -> None:
     """End Serve, then leave the cluster; ``start_ray``'s ends with that."""
-    # Ray complains on stdout that the controller, which it was told to stop, has stopped.
-    with contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO()):
-        serve.shutdown()  # type: ignore[no-untyped-call]
-        ray.shutdown()
+    serve.shutdown()  # type: ignore[no-untyped-call]
+    ray.shutdown()

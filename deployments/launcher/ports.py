@@ -3,7 +3,12 @@
 import contextlib
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+CHOSEN = range(20_000, 32_000)
+"""Where ports are chosen, but for the kernel's ephemeral ones: above what Ray gives its workers by default."""
 
 
 class PortTakenError(Exception):
@@ -12,37 +17,68 @@ class PortTakenError(Exception):
 
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that was free a moment ago. Raises ``PortTakenError`` if there is no such host."""
-    with _explained(host, 0), socket.socket(_family(host)) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_port_range(1, host)
 
 
-def free_port_range(count: int) -> int:
-    """The first of ``count`` ports in a row that were free a moment ago, below Linux's ephemeral ones."""
-    for _ in range(100):
-        first = random.randrange(20_000, 32_000 - count)  # noqa: S311 (no secret)
+def free_port_range(count: int, host: str = "127.0.0.1") -> int:
+    """The first of ``count`` ports in a row that were free a moment ago, none of them ephemeral.
+
+    Whoever binds port 0, as Ray does some sixty times while it starts, and every outgoing connection gets an ephemeral
+    one: between a choice and HAProxy's bind lie 15 to 60 s.
+    """
+    check_free(host, 0)
+    candidates = [first for first in _candidates() if first + count - 1 <= 65_535]
+    for first in random.sample(candidates, min(200, len(candidates))):
         with contextlib.suppress(PortTakenError):
             for port in range(first, first + count):
-                check_free("127.0.0.1", port)
+                check_free(host, port)
             return first
-    raise PortTakenError(f"no {count} free ports in a row")
+    raise PortTakenError(f"no {count} free ports in a row on {host}")
+
+
+def _candidates() -> list[int]:
+    """Ports that the kernel gives nobody by itself; if it gives nearly all, those that it may give."""
+    low, high = 32_768, 60_999
+    with contextlib.suppress(OSError, ValueError):
+        low, high = map(int, EPHEMERAL.read_text().split())
+    for ports in (CHOSEN, range(1_024, 65_000)):
+        if outside := [port for port in ports if not low - 128 <= port <= high]:
+            return outside
+    return list(CHOSEN)
 
 
 def check_free(host: str, port: int) -> None:
     """Raise ``PortTakenError`` unless one could listen on ``host:port`` now."""
-    with _explained(host, port), socket.socket(_family(host)) as probe:
+    with explained(host, port), socket.socket(_family(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if probe.family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" else 1)
         probe.bind((host, port))
 
 
 @contextlib.contextmanager
-def _explained(host: str, port: int) -> Iterator[None]:
+def claimed(hosts: Iterable[str], port: int) -> Iterator[None]:
+    """Keep other launchers on this machine from the port on these hosts.
+
+    HAProxy listens there only 15 to 60 s later. The names are of the network namespace, as ports are, and go with this
+    process. Raises ``PortTakenError``.
+    """
+    with contextlib.ExitStack() as claims:
+        for host in hosts:
+            claim = claims.enter_context(socket.socket(socket.AF_UNIX))
+            with explained(host, port):
+                claim.bind(f"\0fibonacci-service {host} {port}")
+        yield
+
+
+@contextlib.contextmanager
+def explained(host: str, port: int) -> Iterator[None]:
+    """Raise ``PortTakenError`` for what a socket raises."""
     try:
         yield
     except OSError as error:
         raise PortTakenError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    except TypeError as error:  # a text that no host can have for its name
+    except (TypeError, ValueError) as error:  # a text that no host can have for its name
         raise PortTakenError(f"cannot listen on {host}:{port}: {error}") from None
 
 

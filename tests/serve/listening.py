@@ -14,6 +14,7 @@ from tests.serve.processes import wait_until
 SECURITY = (Path(__file__).parents[2] / "SECURITY.md").read_text()
 
 KINDS = {
+    r"deployments\.launcher\.cluster": "launcher",
     r"^\S*/raylet ": "raylet",  # first: the others' command lines are in its own
     r"^\S*/gcs_server ": "GCS",
     r"^\S*/haproxy ": "HAProxy",
@@ -71,7 +72,7 @@ def _name(address: str) -> str:
     return address if address == "127.0.0.1" else "node"
 
 
-def listed(column: str, own: list[Listener]) -> dict[str, Counter[str]]:
+def listed(column: str, own: list[Listener], host: str) -> dict[str, Counter[str]]:
     """The table: of each kind of process the addresses in ``column``, but not the rows of ports done without."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in SECURITY.splitlines() if line[:1] == "|"]
     place = rows[0].index(column)
@@ -80,7 +81,7 @@ def listed(column: str, own: list[Listener]) -> dict[str, Counter[str]]:
         port = re.search(r"port (\d+)$", row[1])
         for kind in row[0].split(", "):
             if row[place] != "-" and not (port and _does_without(kind, int(port[1]), own)):
-                addresses.setdefault(kind, Counter())[row[place].replace("`HOST`", "127.0.0.1")] += 1
+                addresses.setdefault(kind, Counter())[row[place].replace("`HOST`", host)] += 1
     return addresses
 
 
@@ -89,10 +90,10 @@ def _does_without(kind: str, port: int, own: list[Listener]) -> bool:
     return port in FIXED_PORTS and not any(port in process.ports for process in own if process.kind == kind)
 
 
-def differences(pid: int, column: str) -> list[str]:
+def differences(pid: int, column: str, host: str) -> list[str]:
     """Between the table and what listens; a line each."""
     real = listeners(pid)
-    table = listed(column, real)
+    table = listed(column, real, host)
     absent = table.keys() - COMES_AND_GOES - {process.kind for process in real}
     return [f"{kind}: listens nowhere" for kind in sorted(absent)] + [
         f"{process.kind}: {dict(process.addresses)}, not {dict(table.get(process.kind, {}))}"
@@ -101,9 +102,12 @@ def differences(pid: int, column: str) -> list[str]:
     ]
 
 
-def check_listening(pid: int, column: str) -> None:
-    """AssertionError if the table's column is not what listens; processes that start have a while to do so."""
+def check_listening(pid: int, column: str, host: str = "127.0.0.1") -> None:
+    """AssertionError if the table's column is not what listens; processes that start have a while to do so.
+
+    ``host`` is what the table calls HOST, in its words.
+    """
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: not differences(pid, column), 15, column)
-    if found := differences(pid, column):
+        wait_until(lambda: not differences(pid, column, host), 15, column)
+    if found := differences(pid, column, host):
         raise AssertionError("\n".join(found))

@@ -2,12 +2,9 @@
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 import yaml
@@ -16,7 +13,7 @@ from app.keys import KeysError
 from deployments import launch
 from deployments.console import LaunchError, say
 from deployments.key_source import resolve
-from deployments.launcher.own_config import prepare
+from deployments.launcher.own_config import prepare, read_address
 from deployments.launcher.ports import PortTakenError
 
 
@@ -24,7 +21,8 @@ def prepared(text: str, tmp_path: Path, host: str | None = None, port: int | Non
     """What the launcher makes of this file, without starting anything."""
     config: dict[str, Any] = yaml.safe_load(text)
     resolve(config, None, {})
-    return prepare(config, host, port, tmp_path)
+    prepare(config, read_address(config, host, port), tmp_path)
+    return config
 
 
 @pytest.mark.parametrize(
@@ -131,26 +129,6 @@ def test_an_option_that_makes_no_sense_is_told(option: str, value: str, capsys: 
     assert f"error: argument --{option}: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("found", "used"), [(None, "token"), ("", "token"), ("Token", "Token"), ("disabled", "disabled")]
-)
-def test_rays_ports_want_its_token_unless_told_otherwise(
-    found: str | None, used: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with mock.patch.dict(os.environ), mock.patch("os.umask"):
-        os.environ.pop("RAY_AUTH_MODE", None)
-        if found is not None:
-            os.environ["RAY_AUTH_MODE"] = found
-        launch._set_environment()
-        assert os.environ["RAY_AUTH_MODE"] == used
-
-
-def test_a_misspelt_mode_does_not_open_rays_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "tokn")
-    with pytest.raises(LaunchError, match="RAY_AUTH_MODE is 'tokn': Ray knows token and disabled"):
-        launch._set_environment()
-
-
 def test_who_does_not_listen_any_more_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in `make serve | tee log`, where Ctrl-C ends tee first."""
     reader, writer = os.pipe()
@@ -161,17 +139,3 @@ def test_who_does_not_listen_any_more_is_told_nothing(monkeypatch: pytest.Monkey
         monkeypatch.undo()
         with contextlib.suppress(BrokenPipeError):
             gone.close()
-
-
-@pytest.mark.parametrize(("was", "stops"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)], ids=["terminal", "nohup"])
-def test_a_terminal_that_closes_stops_the_service_unless_it_is_to_outlive_it(was: signal.Handlers, stops: bool) -> None:
-    stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        signal.signal(signal.SIGHUP, was)
-        launch._stop_on_signals(stop)
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert stop.is_set() == stops
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

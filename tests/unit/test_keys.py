@@ -10,6 +10,7 @@ import pytest
 from app.keys import MAX_KEYS, KeysError, parse_keys
 from deployments import new_key
 from deployments.key_source import VARIABLE, read_keys, resolve
+from deployments.launcher.addresses import Address
 from deployments.launcher.own_config import describe_exposure
 
 ALICE = hashlib.sha256(b"alice's key").hexdigest()
@@ -154,9 +155,11 @@ def test_the_launcher_finds_no_keys_where_there_are_none() -> None:
 
 
 def test_listening_beyond_loopback_without_keys_is_warned_of() -> None:
-    assert describe_exposure("127.0.0.1", has_keys=False) == ""
-    assert "no API keys" in describe_exposure("192.0.2.1", has_keys=False)
-    with_keys = describe_exposure("192.0.2.1", has_keys=True)
+    for host in ("127.0.0.1", "127.0.1.1", "::1"):
+        assert describe_exposure(Address((host,), 8000), has_keys=False) == ""
+    exposed = Address(("127.0.0.1", "192.0.2.1"), 8000)
+    assert "no API keys" in describe_exposure(exposed, has_keys=False)
+    with_keys = describe_exposure(exposed, has_keys=True)
     assert "no API keys" not in with_keys
     assert "TLS" in with_keys
 
