@@ -72,9 +72,9 @@ def test_an_address_is_written_as_haproxy_and_a_client_want_it(
 
 def test_only_one_launcher_at_a_time_gets_a_port_of_an_address() -> None:
     with claimed(["127.0.0.1"], 8000):
-        with pytest.raises(PortTakenError, match=r"cannot listen on 127.0.0.1:8000: Address already in use"):
-            with claimed(["127.0.0.2", "127.0.0.1"], 8000):
-                pass
+        refused = pytest.raises(PortTakenError, match=r"^cannot listen on 127.0.0.1:8000: Address already in use$")
+        with refused, claimed(["127.0.0.2", "127.0.0.1"], 8000):
+            pass
         with claimed(["127.0.0.2"], 8000), claimed(["127.0.0.1"], 8001):
             pass
     with claimed(["127.0.0.1"], 8000):

@@ -9,7 +9,8 @@ from deployments.console import LaunchError
 from deployments.launcher.environment import ALWAYS, for_the_service
 
 ODD = {
-    "HOST": "elsewhere", "PORT": "1", "CPUS": "64", "NAME": "wsl", "http_proxy": "http://127.0.0.1:9", "LC_ALL": "xx_XX",
+    "HOST": "elsewhere", "PORT": "1", "CPUS": "64", "NAME": "wsl", "http_proxy": "http://127.0.0.1:9",
+    "LC_ALL": "xx_XX",
     "LANG": "de_DE.ISO-8859-1", "PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONPATH": "elsewhere", "PIP_USER": "yes", "RAY_ADDRESS": "10.0.0.1:6379", "RAY_TMPDIR": "/nowhere",
     "RAY_SERVE_ENABLE_HA_PROXY": "0", "RAY_USAGE_STATS_ENABLED": "1", "LD_PRELOAD": "/nowhere.so", "MALLOC_CONF": "x",

@@ -24,7 +24,8 @@ try:
     with made({"TMPDIR": sys.argv[3]}) as run:
         run.code.mkdir()
         command = [sys.executable, "-c", cluster]
-        Supervisor(Wishes(**wishes), run, verbose=False).run(command, dict(os.environ), lambda urls: say(f"ready {urls}"))
+        supervisor = Supervisor(Wishes(**wishes), run, verbose=False)
+        supervisor.run(command, dict(os.environ), lambda urls: say(f"ready {urls}"))
 except (LaunchError, RetryError) as error:
     say(f"{type(error).__name__}: {error}")
     sys.exit(1)
@@ -120,7 +121,7 @@ def test_a_start_that_hangs_ends_at_once_on_a_signal_and_by_itself_at_its_limit(
 
 
 def test_whatever_the_cluster_leaves_is_ended_also_orphans_in_sessions_of_their_own() -> None:
-    orphan = "import subprocess, sys; print(subprocess.Popen(['sleep', '60'], start_new_session=True).pid, flush=True)"
+    orphan = "import subprocess as s; print(s.Popen(['sleep', '60'], stdout=2, start_new_session=True).pid)"
     cluster = f"""
     pid = subprocess.run([sys.executable, "-c", {orphan!r}], stdout=subprocess.PIPE, text=True).stdout.strip()
     tell("say", "orphan " + pid)
