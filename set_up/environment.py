@@ -20,8 +20,8 @@ from set_up import registry
 from set_up.steps import SetUpError, run
 
 BASE = ("requirements-dev.lock", "requirements-uv.lock", "pyproject.toml")
-KEPT = {".lock", "audit"}
-"""In the folder, when what lies there is removed: the lock that we hold, and an environment of its own."""
+KEPT = {".being-made", "audit"}
+"""In the folder, when what lies there is removed: our lock (``.lock`` is that of uv), and an environment of its own."""
 
 
 class Environment:
@@ -104,7 +104,7 @@ class Environment:
     def _held(self) -> Iterator[int]:
         """Alone: the kernel lets the next one in when we and all that we started have ended, however that was."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / ".lock").open("a") as file:
+        with (self._folder / ".being-made").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
