@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-# What the commands get of a person's shell: these variables and no others, so that nothing depends on it. README ("What
-# counts of your shell") has the same list, and what they are for. make itself does not see the others either.
+# What make and the commands get of a person's shell: these variables and no others. README ("what counts of your shell")
+# has the same list, and what they are for.
 FROM_SHELL := PATH LD_LIBRARY_PATH PYENV_% ASDF_% MISE_% HOME USER LOGNAME TMPDIR XDG_CACHE_HOME XDG_CONFIG_HOME \
-  XDG_CONFIG_DIRS TERM NO_COLOR CI FIBONACCI_API_KEYS \
+  XDG_CONFIG_DIRS TERM NO_COLOR TZ CI FIBONACCI_% \
   PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_PROXY \
   PIP_TIMEOUT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_CONFIG_FILE PIP_KEYRING_PROVIDER \
   UV_INDEX UV_INDEX_% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_INSECURE_HOST UV_NATIVE_TLS UV_SYSTEM_CERTS \
