@@ -70,8 +70,10 @@ class Environment:
         version = ".".join(map(str, sys.version_info[:3]))
         say(f"setting up {self._folder} with Python {version} ({sys.executable}), once:")
         _check_venv()
-        command = [sys.executable, "-E", "-s", "-m", "venv", str(self._folder)]
+        command = [sys.executable, "-E", "-s", "-m", "venv", "--without-pip", str(self._folder)]
         run("making the environment", command, os.environ, lock)
+        # Not by venv, which does not pass on why it failed.
+        run("installing pip", [self._python, "-m", "ensurepip", "--upgrade", "--default-pip"], os.environ, lock)
 
     def _install_project(self, lock: int) -> None:
         self._pip("fetching uv, which installs the rest", lock, "install", "-r", "requirements-uv.lock")

@@ -14,14 +14,16 @@ class SetUpError(Exception):
 
 
 def run(text: str, command: Sequence[str], environ: Mapping[str, str], lock: int) -> None:
-    """Say ``text``, run the command, say every ten seconds that it still runs.
+    """Say ``text``, run the command, say every ten seconds that it still runs; what it says is errors.
 
     The command holds the file descriptor ``lock`` too: if only we are killed, nobody begins before it has ended.
     Raises ``SetUpError`` if it fails.
     """
     say(f"  {text} ...")
     started_at = time.monotonic()
-    process = subprocess.Popen(command, env=environ, pass_fds=[lock])  # noqa: S603 (pip, uv and Python, named by us)
+    process = subprocess.Popen(  # noqa: S603 (pip, uv and Python, named by us)
+        command, env=environ, pass_fds=[lock], stdout=subprocess.DEVNULL
+    )
     try:
         while (code := _wait(process)) is None:
             say(f"  ... for {time.monotonic() - started_at:.0f} s so far")

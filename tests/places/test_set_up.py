@@ -2,7 +2,6 @@
 
 import configparser
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -49,8 +48,7 @@ def test_the_set_up_works_in_any_folder_and_under_any_switches(tmp_path: Path) -
     done = make(clone, INSTALLED, **hostile)
     assert done.returncode == 0, done.stdout
     assert missing_files(clone) == []
-    key = make(clone, "key", "NAME=o'hara", **hostile).stdout
-    assert "o'hara:" in key or "name" in key
+    assert "\nalice:" in make(clone, "key", "NAME=alice", **hostile).stdout
     checked = make(clone, "check", **hostile)
     assert checked.returncode == 0, checked.stdout
 
@@ -93,7 +91,10 @@ def test_a_moved_clone_heals_and_two_makes_at_once_do_it_once(clone: Path) -> No
     said = [process.communicate(timeout=SET_UP_SECONDS)[0] for process in both]
     moved.rename(clone)
     assert [process.returncode for process in both] == [0, 0], said
-    assert ("setting up" in said[0]) != ("setting up" in said[1])
+    assert ["another make is setting up .venv: waiting for it ...\n" in text for text in said] in (
+        [True, False],
+        [False, True],
+    )
     assert is_noticed(clone)  # it is where it was, and .venv is not any more
     clone.rename(moved)
     assert not is_noticed(moved)
@@ -156,6 +157,5 @@ def test_a_file_system_that_is_full_gives_one_line(tmp_path: Path) -> None:
         [unshare, "--mount", "sh", "-c", script], cwd=clone, env=shell(), capture_output=True, text=True, check=False
     )
     assert done.returncode != 0
-    assert "No space left on device" in done.stderr + done.stdout
+    assert "No space left on device" in done.stderr
     assert done.stdout.splitlines()[-1].startswith("error: ")
-    shutil.rmtree(clone)
