@@ -48,7 +48,7 @@ def test_the_set_up_works_in_any_folder_and_under_any_switches(tmp_path: Path) -
     done = make(clone, INSTALLED, **hostile)
     assert done.returncode == 0, done.stdout
     assert missing_files(clone) == []
-    assert "\nalice:" in make(clone, "key", "NAME=alice", **hostile).stdout
+    assert "  alice:" in make(clone, "key", "NAME=alice", **hostile).stdout
     checked = make(clone, "check", **hostile)
     assert checked.returncode == 0, checked.stdout
 
