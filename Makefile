@@ -1,13 +1,17 @@
 .DEFAULT_GOAL := help
-PYTHON ?= python3
-BIN := .venv/bin
-INSTALLED := .venv/.installed
-AUDIT := .venv/audit
-BENCH_INSTALLED := .venv/.bench-installed
-BENCH_ALL_INSTALLED := .venv/.bench-all-installed
-MUTANTS_INSTALLED := .venv/.mutants-installed
-
-# What Ray and Python read from the environment, so that nothing depends on a person's shell.
+# What make and the commands get of a person's shell: these variables and no others. README ("what counts of your shell")
+# has the same list, and what they are for.
+FROM_SHELL := PATH LD_LIBRARY_PATH PYENV_% ASDF_% MISE_% HOME USER LOGNAME TMPDIR XDG_CACHE_HOME XDG_CONFIG_HOME \
+  XDG_CONFIG_DIRS TERM NO_COLOR TZ CI FIBONACCI_% \
+  PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_PROXY \
+  PIP_TIMEOUT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_CONFIG_FILE PIP_KEYRING_PROVIDER \
+  UV_INDEX UV_INDEX_% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_INSECURE_HOST UV_NATIVE_TLS UV_SYSTEM_CERTS \
+  UV_HTTP_% UV_CACHE_DIR UV_CONFIG_FILE UV_KEYRING_PROVIDER \
+  SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NETRC http_proxy https_proxy all_proxy no_proxy \
+  HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
+MAKES_OWN := MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES MAKE_TERMOUT MAKE_TERMERR
+$(foreach name,$(filter-out $(FROM_SHELL) $(MAKES_OWN),$(.VARIABLES)),\
+  $(if $(filter environment%,$(origin $(name))),$(eval override undefine $$(name))))
 export RAY_USAGE_STATS_ENABLED := 0
 export RAY_AUTH_MODE := token
 # What the commands call is on this machine: never through the proxy that http_proxy names, which cannot reach it. Some
@@ -15,28 +19,40 @@ export RAY_AUTH_MODE := token
 COMMA := ,
 export no_proxy := 127.0.0.1,localhost,::1$(addprefix $(COMMA),$(or $(no_proxy),$(NO_PROXY)))
 export NO_PROXY := $(no_proxy)
-unexport RAY_ADDRESS
-unexport VIRTUAL_ENV
-unexport PYTHONPATH
-# Without compiled bytecode every Ray process compiles all its imports again.
-unexport PYTHONDONTWRITEBYTECODE
 
-HOST ?=
-PORT ?=
-CPUS ?=
-API_KEYS_FILE ?=
-QUICK ?=
-PEERS ?=
-RESUME ?=
-RECORD ?=
-EXAMPLES ?= 1000
-ROUNDS ?=
-LAUNCH_OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(CPUS),--cpus $(CPUS)) \
-  $(if $(API_KEYS_FILE),--api-keys-file '$(API_KEYS_FILE)')
+PYTHON := python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+AUDIT := .venv/audit
+BENCH_INSTALLED := .venv/.bench-installed
+BENCH_ALL_INSTALLED := .venv/.bench-all-installed
+MUTANTS_INSTALLED := .venv/.mutants-installed
+
+HOST :=
+PORT :=
+CPUS :=
+API_KEYS_FILE :=
+NAME :=
+QUICK :=
+PEERS :=
+RESUME :=
+ARGS :=
+ONLY :=
+PROXY :=
+SECONDS := 1800
+RECORD :=
+EXAMPLES := 1000
+ROUNDS :=
+quoted = '$(subst ','\'',$(1))'
+LAUNCH_OPTIONS = $(if $(HOST),--host $(call quoted,$(HOST))) $(if $(PORT),--port $(PORT)) \
+  $(if $(CPUS),--cpus $(CPUS)) $(if $(API_KEYS_FILE),--api-keys-file $(call quoted,$(API_KEYS_FILE)))
+
+# One command after another, also under make -j: they share the cores, .venv and each other's results.
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 .PHONY: serve
 serve: $(INSTALLED) ## Run the service in the foreground (HOST=, PORT=, CPUS=, API_KEYS_FILE= override serve_config.yaml)
@@ -44,7 +60,7 @@ serve: $(INSTALLED) ## Run the service in the foreground (HOST=, PORT=, CPUS=, A
 
 .PHONY: key
 key: $(INSTALLED) ## Make an API key (NAME=alice): the key, once, and the line with its hash
-	@$(BIN)/python -m deployments.new_key '$(NAME)'
+	@$(BIN)/python -m deployments.new_key $(call quoted,$(NAME))
 
 .PHONY: demo
 demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print it, stop: a minute (ROUNDS=5)
@@ -63,6 +79,10 @@ test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest tests/unit tests/http --numprocesses=auto --cov --cov-report=term
 	$(BIN)/python -m pytest tests/serve  # one after the other: they assert latencies
 
+.PHONY: test-places
+test-places: $(INSTALLED) ## Try the service where people run it: their shells, a moved clone, interrupted set-ups
+	$(BIN)/python -m pytest tests/places
+
 .PHONY: chaos
 chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 25 minutes (ONLY=row,row or ONLY=broken; PROXY=default; RECORD=1)
 	@$(BIN)/python -m chaos.run $(if $(ONLY),--only $(ONLY)) $(if $(filter default,$(PROXY)),--default-proxy) \
@@ -70,7 +90,7 @@ chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 25 min
 
 .PHONY: soak
 soak: $(INSTALLED) ## Load the service for 30 minutes and watch the memory of every process (SECONDS= shortens it; RECORD=1)
-	@$(BIN)/python -m chaos.run --soak $(or $(SECONDS),1800) $(if $(RECORD),--record)
+	@$(BIN)/python -m chaos.run --soak $(SECONDS) $(if $(RECORD),--record)
 
 .PHONY: fuzz
 fuzz: $(INSTALLED) ## Look for answers that the OpenAPI document does not allow (EXAMPLES=1000 requests a route)
@@ -82,10 +102,10 @@ mutants: $(MUTANTS_INSTALLED) ## Change the kernel, cost model and dispatcher in
 
 .PHONY: check
 check: $(INSTALLED) ## Check format, lint, types, spelling, the workflow and lock files (needs the registry)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/codespell
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m codespell_lib
 	$(BIN)/zizmor --offline --quiet --persona=pedantic .github/workflows
 	@mkdir -p .venv/lock && cp requirements*.lock .venv/lock
 	@$(MAKE) --no-print-directory lock LOCK_FOLDER=.venv/lock
@@ -95,18 +115,18 @@ check: $(INSTALLED) ## Check format, lint, types, spelling, the workflow and loc
 # A package that could not be looked up is an error (--strict): by default pip-audit would call it free of weaknesses.
 .PHONY: audit
 audit: $(AUDIT)/.installed ## Look up known weaknesses of all that is locked (needs the network)
-	@if $(AUDIT)/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes \
+	@if $(AUDIT)/bin/python -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes \
 	  $(addprefix --requirement=,$(wildcard requirements*.lock)) 2>$(AUDIT)/said; then cat $(AUDIT)/said; \
 	elif grep -q 'Found .* known vulnerabilit' $(AUDIT)/said; then cat $(AUDIT)/said; exit 1; \
 	else echo "not audited: the data on known weaknesses cannot be reached ($$(tail -n 1 $(AUDIT)/said))"; exit 1; fi
 
 .PHONY: fmt
 fmt: $(INSTALLED) ## Format the code and fix what can be fixed
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
 
 LOCK_FOLDER := .
-COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
+COMPILE = $(BIN)/python -m set_up.registry pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 # Not by `make check`: pyspark's requirements can be read only after fetching all of it, 400 MB.
 COMPILE_BENCH_ALL = $(COMPILE) --group bench-all -c requirements-dev.lock -c requirements-bench.lock \
   --no-annotate --output-file requirements-bench-all.lock
@@ -130,33 +150,29 @@ clean: ## Remove the environment, every cache and all compiled bytecode
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# What lies in .venv, and what it was made from: the clone's folder and the file that its Python really is. If that has
+# changed, the clone was moved or its Python is gone; if .installed is missing, something was interrupted (set_up).
+ifneq ($(CURDIR) $(realpath $(BIN)/python),$(file <$(INSTALLED)))
+.PHONY: $(INSTALLED)
+endif
+ifneq ($(CURDIR) $(realpath $(AUDIT)/bin/python),$(file <$(AUDIT)/.installed))
+.PHONY: $(AUDIT)/.installed
+endif
+OLD_PYTHON := import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, and \
+  $(PYTHON) is %d.%d: make PYTHON=python3.12" % sys.version_info[:2])
+SET_UP = @$(PYTHON) -c '$(OLD_PYTHON)' && $(PYTHON) -E -s -m set_up
+
 $(INSTALLED): requirements-dev.lock requirements-uv.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	@echo "setting up .venv ..."
-	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q app deployments
-	@touch $@
-
-$(BENCH_INSTALLED): requirements-bench.lock $(INSTALLED)
-	@echo "installing what the service is compared with ..."
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-bench.lock
-	@touch $@
-
-$(MUTANTS_INSTALLED): requirements-mutants.lock $(INSTALLED)
-	@echo "installing mutmut ..."
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-mutants.lock
-	@touch $@
+	$(SET_UP) base
 
 $(AUDIT)/.installed: requirements-audit.lock
-	@echo "installing the auditor ..."
-	@test -x $(AUDIT)/bin/pip || $(PYTHON) -m venv $(AUDIT)
-	@$(AUDIT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
+	$(SET_UP) audit
+
+$(BENCH_INSTALLED): requirements-bench.lock $(INSTALLED)
+	$(SET_UP) bench
 
 $(BENCH_ALL_INSTALLED): requirements-bench-all.lock $(BENCH_INSTALLED)
-	@echo "installing MPI, Spark and Celery ..."
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-bench-all.lock
-	@touch $@
+	$(SET_UP) bench-all
+
+$(MUTANTS_INSTALLED): requirements-mutants.lock $(INSTALLED)
+	$(SET_UP) mutants

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,15 +41,20 @@ class Service:
         return self.process.wait(timeout_seconds)
 
 
-def launched(*options: str, start_seconds: float = 180) -> contextlib.AbstractContextManager[Service]:
+def launched(
+    *options: str, start_seconds: float = 180, hear: Callable[[str], None] | None = None
+) -> contextlib.AbstractContextManager[Service]:
     """Run ``python -m deployments.launch`` with these options, on a free port unless they say otherwise."""
-    return started("deployments.launch", "--port", "0", *options, start_seconds=start_seconds)
+    return started("deployments.launch", "--port", "0", *options, start_seconds=start_seconds, hear=hear)
 
 
 @contextlib.contextmanager
-def started(module: str, *arguments: str, start_seconds: float = 180) -> Iterator[Service]:
+def started(
+    module: str, *arguments: str, start_seconds: float = 180, hear: Callable[[str], None] | None = None
+) -> Iterator[Service]:
     """Run ``python -m module`` with these arguments until it prints "ready on URL".
 
+    ``hear`` gets each line that it prints until then.
     Raises ``StartError`` if it does not get ready. Nothing that it started is left when the block ends.
     """
     process = subprocess.Popen(  # noqa: S603 (this project's own modules)
@@ -63,7 +68,7 @@ def started(module: str, *arguments: str, start_seconds: float = 180) -> Iterato
     )
     service = Service("", process)
     ready: queue.Queue[str | None] = queue.Queue()
-    reader = threading.Thread(target=_read, args=(service, ready), daemon=True)
+    reader = threading.Thread(target=_read, args=(service, ready, hear), daemon=True)
     reader.start()
     try:
         with contextlib.suppress(queue.Empty):
@@ -78,10 +83,12 @@ def started(module: str, *arguments: str, start_seconds: float = 180) -> Iterato
             process.stdout.close()
 
 
-def _read(service: Service, ready: "queue.Queue[str | None]") -> None:
+def _read(service: Service, ready: "queue.Queue[str | None]", hear: Callable[[str], None] | None) -> None:
     assert service.process.stdout is not None  # noqa: S101 (for the type checker)
     for line in service.process.stdout:
         service.output.append(line)
+        if hear and not service.url:
+            hear(line.rstrip("\n"))
         if match := READY.search(line):
             ready.put(match[1])
     ready.put(None)

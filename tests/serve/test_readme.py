@@ -1,10 +1,13 @@
 """What the README shows is true: its curl answer, its settings, its version."""
 
+import http.server
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,11 +32,22 @@ def without_varying(value: Any) -> Any:
     return [without_varying(v) for v in value] if isinstance(value, list) else value
 
 
+def run_example(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    """As a person behind a proxy that cannot reach this machine."""
+    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    environ = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"} | proxies
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30, env=environ)
+
+
+def curl_example(url: str) -> str:
+    command = next(line[2:] for line in README.splitlines() if line.startswith("$ curl"))
+    return command.replace("http://127.0.0.1:8000", url)
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's command is curl")
 def test_the_curl_command_gives_the_answer_shown(service: Service) -> None:
-    command = next(line[2:] for line in README.splitlines() if line.startswith("$ curl"))
-    command = command.replace("http://127.0.0.1:8000", service.url)
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
+    done = run_example(["bash", "-c", curl_example(service.url)])
+    assert done.returncode == 0, done.stderr
     shown = json.loads(re.findall(r"```json\n(.*?)\n```", README, re.DOTALL)[0])
     answer = json.loads(done.stdout)
     assert without_varying(answer) == without_varying(shown)
@@ -41,11 +55,58 @@ def test_the_curl_command_gives_the_answer_shown(service: Service) -> None:
     assert answer["batches"][0].keys() == shown["batches"][0].keys()
 
 
-def test_the_python_example_prints_the_sizes(service: Service) -> None:
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the README's command is curl")
+def test_the_curl_command_fails_with_the_reason_of_a_refusal(service: Service) -> None:
+    done = run_example(
+        ["bash", "-c", curl_example(service.url).replace('"sequence_size": 1000', '"sequence_size": -1')]
+    )
+    assert done.returncode == 22
+    assert json.loads(done.stdout)["errors"][0]["location"] == ["body", "sequence_size"]
+
+
+class FullAtFirst(http.server.BaseHTTPRequestHandler):
+    """Refuses the first request as the service does when its queue is full."""
+
+    num_requests = 0
+
+    def do_POST(self) -> None:
+        FullAtFirst.num_requests += 1
+        self.send_response(429 if FullAtFirst.num_requests == 1 else 200)
+        self.send_header("Retry-After", "1")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the README's command is curl")
+def test_the_curl_command_comes_back_when_it_may() -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), FullAtFirst) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = curl_example(f"http://127.0.0.1:{server.server_port}")
+        assert run_example(["bash", "-c", command]).returncode == 0
+        server.shutdown()
+    assert FullAtFirst.num_requests == 2
+
+
+def python_example(url: str) -> str:
     (example,) = re.findall(r"```python\n(.*?)\n```", README, re.DOTALL)
-    command = [sys.executable, "-c", example.replace("http://127.0.0.1:8000", service.url)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    assert done.stdout == "[1000, 1000]\n"
+    return str(example).replace("http://127.0.0.1:8000", url)
+
+
+def test_the_python_example_prints_the_sizes(service: Service) -> None:
+    done = run_example([sys.executable, "-c", python_example(service.url)])
+    assert (done.stdout, done.stderr) == ("[1000, 1000]\n", "")
+
+
+def test_the_python_example_fails_with_the_detail_of_a_refusal(service: Service) -> None:
+    example = python_example(service.url).replace('1000, "num_sequences": 2', '10000000, "num_sequences": 10')
+    done = run_example([sys.executable, "-c", example])
+    assert done.returncode == 1
+    assert done.stderr.startswith("422: ")
+    assert "the limit is 600." in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the launcher's command is curl")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("app", "benchmarks", "chaos", "deployments", "tests")
+FOLDERS = ("app", "benchmarks", "chaos", "deployments", "set_up", "tests")
 SILENCER = re.compile(
     r"#[\s:]*(noqa|nosec|type\s*:\s*ignore|(ruff|flake8|isort|mypy|pyright|pylint|codespell)\s*:)", re.IGNORECASE
 )

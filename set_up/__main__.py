@@ -1,0 +1,49 @@
+"""``python3 -m set_up base``: makes or renews ``.venv``; any other name adds ``requirements-NAME.lock`` to it.
+
+``audit`` gets an environment of its own. Prints a line for each step that takes seconds, and one line for what fails.
+"""
+
+import argparse
+import signal
+import sys
+from types import FrameType
+
+from deployments.console import say
+from set_up.environment import BASE, Environment
+from set_up.steps import SetUpError
+
+
+def main() -> int:
+    """0 when the environment is whole; 1 after a line that says what failed; 130 after Ctrl-C, as a shell has it."""
+    parser = argparse.ArgumentParser(prog="python3 -m set_up", description=__doc__)
+    parser.add_argument("name", choices=["base", "audit", "bench", "bench-all", "mutants"])
+    name: str = parser.parse_args().name
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    try:
+        _set_up(name)
+    except KeyboardInterrupt:
+        say("set-up interrupted: the next make begins it anew")
+        return 130
+    except (SetUpError, OSError) as error:
+        say(f"error: {error}")
+        return 1
+    return 0
+
+
+def _set_up(name: str) -> None:
+    if name == "audit":
+        Environment(".venv/audit").make("requirements-audit.lock")
+    elif name == "base":
+        Environment(".venv").make(*BASE)
+    else:
+        Environment(".venv").add(name)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
