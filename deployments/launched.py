@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 READY = re.compile(r"ready on (\S+)")
 LOGS = re.compile(r"logs in (\S+)/ray/session_latest/logs")
@@ -41,24 +42,32 @@ class Service:
         return self.process.wait(timeout_seconds)
 
 
-def launched(
-    *options: str, start_seconds: float = 180, hear: Callable[[str], None] | None = None
-) -> contextlib.AbstractContextManager[Service]:
-    """Run ``python -m deployments.launch`` with these options, on a free port unless they say otherwise."""
-    return started("deployments.launch", "--port", "0", *options, start_seconds=start_seconds, hear=hear)
+def launched(*options: str, **how: Any) -> contextlib.AbstractContextManager[Service]:
+    """Run ``python -m deployments.launch`` with these options, on a free port unless they say otherwise.
+
+    ``how`` is what ``started`` takes.
+    """
+    return started("deployments.launch", "--port", "0", *options, **how)
 
 
 @contextlib.contextmanager
 def started(
-    module: str, *arguments: str, start_seconds: float = 180, hear: Callable[[str], None] | None = None
+    module: str,
+    *arguments: str,
+    start_seconds: float = 200,
+    hear: Callable[[str], None] | None = None,
+    within: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
     """Run ``python -m module`` with these arguments until it prints "ready on URL".
 
+    ``within`` is a command that becomes another one, as ``setpriv`` and ``ip netns exec NAME`` do.
     ``hear`` gets each line that it prints until then.
     Raises ``StartError`` if it does not get ready. Nothing that it started is left when the block ends.
     """
     process = subprocess.Popen(  # noqa: S603 (this project's own modules)
-        [sys.executable, "-m", module, *arguments],
+        [*within, sys.executable, "-m", module, *arguments],
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
