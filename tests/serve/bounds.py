@@ -21,6 +21,8 @@ POOL_ANSWER = 1.0
 """How long GET /pool may take, whatever its workers do."""
 SHUTDOWN = 15.0
 """From a signal to the launcher's, or `serve run`'s, exit when no job is in flight."""
+START_INTERRUPTED = 10.0
+"""From a signal to the launcher's exit while it starts."""
 NOTHING_LEFT = 30.0
 """From `kill -9` of the command to none of its processes being there."""
 ADDED_BY_A_LOST_WORKER = 1.0

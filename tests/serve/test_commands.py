@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from chaos.stage import changed_config
-from deployments import launch
 from deployments.key_source import VARIABLE
 from deployments.launched import Service
+from deployments.launcher import command
 from deployments.launcher.own_config import prepare, read_address
 from tests.serve import bounds
 from tests.serve.callers import make_key
@@ -45,7 +45,7 @@ def test_a_signal_before_the_service_is_ready_ends_the_launcher_in_one_line() ->
 
 def test_a_cluster_has_at_least_one_cpu(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        launch.main(["--cpus", "0"])
+        command.run(["--cpus", "0"], None)
     assert "--cpus: 1 to " in capsys.readouterr().err
 
 

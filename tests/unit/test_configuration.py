@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from app.keys import KeysError
-from deployments import launch
 from deployments.console import LaunchError, say
 from deployments.key_source import resolve
+from deployments.launcher import command
 from deployments.launcher.own_config import prepare, read_address
 from deployments.launcher.ports import PortTakenError
 
@@ -100,7 +100,7 @@ def test_a_file_that_is_no_configuration_is_told_in_one_line(content: bytes, wro
     path = tmp_path / "config.yaml"
     path.write_bytes(content)
     with pytest.raises(LaunchError) as caught:
-        launch._read(path)
+        command._read(path)
     message = str(caught.value)
     assert wrong in message
     assert str(path) in message
@@ -115,7 +115,7 @@ def test_an_empty_name_is_no_file_of_keys(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(LaunchError, match=f"cannot read {path}"):
-            launch._read(path)
+            command._read(path)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 )
 def test_an_option_that_makes_no_sense_is_told(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        launch._parse([f"--{option}={value}"])
+        command._parse([f"--{option}={value}"], None)
     assert caught.value.code == 2
     assert f"error: argument --{option}: " in capsys.readouterr().err
 

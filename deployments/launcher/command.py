@@ -1,0 +1,121 @@
+"""What the launcher's command does: options and configuration read, the place prepared, the service run."""
+
+import argparse
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.keys import KeysError
+from deployments import haproxy, key_source
+from deployments.console import LaunchError, RetryError, open_missing_streams, say
+from deployments.launcher import environment, folder, machine, own_config, ports
+from deployments.launcher.addresses import Address
+from deployments.launcher.folder import Folder
+from deployments.launcher.ports import PortTakenError
+from deployments.launcher.supervisor import Supervisor, Wishes
+
+MAX_CPUS = 10_000
+TRIES = 3
+
+
+def run(arguments: list[str] | None, description: str | None) -> int:
+    """Run the service in the foreground until a signal; the exit code."""
+    open_missing_streams()
+    options = _parse(arguments, description)
+    os.umask(0o077)  # logs, sockets and the token are for nobody else
+    try:
+        config = _read(options.config)
+        has_keys = key_source.resolve(config, options.api_keys_file, os.environ)
+        cpus = options.cpus or machine.usable_cpus()
+        machine.check_room(cpus)
+        address = own_config.read_address(config, options.host, options.port)
+        with ports.claimed(address.hosts, address.port), folder.made(os.environ) as place:
+            if exposure := own_config.describe_exposure(address, has_keys=has_keys):
+                say(f"warning: {exposure}")
+            say(f"starting on {address.url}, logs in {place.logs}")
+            _supervise(config, options, cpus, address, place)
+    except (LaunchError, PortTakenError, KeysError) as error:
+        say(f"error: {error}")
+        return 1
+    say("stopped")
+    return 0
+
+
+def _parse(arguments: list[str] | None, description: str | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m deployments.launch", description=description)
+    parser.add_argument("--config", type=Path, default=Path("serve_config.yaml"))
+    parser.add_argument("--host", help="an address of this machine, or a name; default: the file's")
+    parser.add_argument("--port", type=int, help="default: the file's; 0: any free one")
+    parser.add_argument("--cpus", type=int, help="CPUs of the cluster = workers; default: all that may be used")
+    parser.add_argument("--api-keys-file", help="`name:sha256hex` lines; default: the file's")
+    for name, default, meaning in (
+        ("start", Wishes.start, "how long the start may take"),
+        ("lame-duck", Wishes.lame_duck, "how long jobs are still taken after a signal, while /readyz says 503"),
+        ("grace", Wishes.grace, "how long a signal waits for jobs in flight"),
+    ):
+        parser.add_argument(f"--{name}-seconds", type=float, default=default, help=f"{meaning} (default: %(default)s)")
+    parser.add_argument("--verbose", action="store_true", help="show the logs of all processes")
+    options = parser.parse_args(arguments)
+    if options.cpus is not None and not 1 <= options.cpus <= MAX_CPUS:
+        parser.error(f"argument --cpus: 1 to {MAX_CPUS}")
+    for name in ("start_seconds", "lame_duck_seconds", "grace_seconds"):
+        if not 0 <= getattr(options, name) <= threading.TIMEOUT_MAX:  # NaN is neither
+            parser.error(f"argument --{name.replace('_', '-')}: at least 0, and finite")
+    return options
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+    # ValueError: no UTF-8, or a date that there is not; RecursionError: nested too deeply
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise LaunchError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict):
+        raise LaunchError(f"{path} is no mapping")
+    return config
+
+
+def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, address: Address, place: Folder) -> None:
+    place.copy_code()
+    variables = environment.for_the_service(os.environ, place.path) | {
+        haproxy.BINDS: ",".join(address.binds),
+        "RAY_AUTH_TOKEN_PATH": str(place.write_token()),
+        "TMPDIR": str(place.path.parent),
+        # The copy first; then where this was started, for other applications in the file.
+        "PYTHONPATH": os.pathsep.join((str(place.code), str(Path.cwd()))),
+    }
+    wishes = Wishes(options.start_seconds, options.lame_duck_seconds, options.grace_seconds)
+    supervisor = Supervisor(wishes, place, verbose=options.verbose)
+    started_at = time.monotonic()
+
+    def when_ready(addresses: list[str]) -> None:
+        for url in addresses:
+            say("try: " + _curl_line(url))
+        where = ", ".join(addresses or [address.url])
+        say(f"ready on {where} after {time.monotonic() - started_at:.1f} s; Ctrl-C stops it")
+
+    plan = place.path / "plan.json"
+    command = [place.interpreter(), "-P", "-m", "deployments.launcher.cluster", str(plan)]
+    for tries_left in reversed(range(TRIES)):
+        own_config.prepare(config, address, place.path)
+        asked = {"config": config, "url": address.url, "folder": str(place.path), "cpus": cpus}
+        plan.write_text(json.dumps(asked | {"verbose": options.verbose}))
+        try:
+            supervisor.run(command, variables, when_ready)
+        except RetryError as error:
+            if not tries_left:
+                raise LaunchError(str(error)) from None
+            own_config.check_again(address)
+            say(f"{error}; trying once more, with other ports")
+        else:
+            return
+
+
+def _curl_line(url: str) -> str:
+    body = '{"sequence_size": 10, "num_sequences": 1}'
+    return f"curl --noproxy '*' -X POST '{url}/fibonacci' -H 'Content-Type: application/json' -d '{body}'"
