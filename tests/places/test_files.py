@@ -1,0 +1,180 @@
+"""Where the service's files are: temporary folders, users and paths of every kind, and what happens to them later."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import pytest
+
+from deployments.launched import Service, launched
+from tests.places.needs import needs_root, needs_tool
+from tests.serve import bounds
+from tests.serve.processes import descendants, wait_until, workers
+
+ROOT = Path(__file__).parents[2]
+NOBODY = ("setpriv", "--reuid=12345", "--regid=0", "--clear-groups")
+"""A user without a name, as some clusters give every container."""
+HAPROXY = "haproxy.cfg"
+INGRESS = "ray::ServeReplica:fibonacci:FibonacciIngress"
+
+
+def mounted(commands: str, *then: str) -> tuple[str, ...]:
+    """What runs in a mount namespace of its own after these shell commands."""
+    return ("unshare", "--mount", "--propagation", "private", "sh", "-ec", f'{commands}; exec "$@"', "sh", *then)
+
+
+def answers(service: Service) -> bool:
+    try:
+        posted = httpx.post(f"{service.url}/fibonacci", json={"sequence_size": 10}, timeout=10, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return posted.status_code == 200
+
+
+def refused(*command: str, within: tuple[str, ...] = (), **environment: str) -> list[str]:
+    """The lines of a launcher that does not start."""
+    done = subprocess.run(
+        [*within, sys.executable, "-m", "deployments.launch", "--port", "0", *command],
+        env=os.environ | environment, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    return done.stdout.splitlines()
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """pytest's own are too long for sockets."""
+    with TemporaryDirectory(prefix="f", dir="/tmp") as name:  # noqa: S108 (removed after it)
+        yield Path(name)
+
+
+def test_a_nameless_user_without_a_home_on_a_temporary_folder_that_runs_nothing() -> None:
+    needs_root()
+    needs_tool("setpriv")
+    only_tmp = "mount -t tmpfs -o noexec,mode=1777,size=300m tmpfs /tmp; mount -o remount,bind,ro / 2>/dev/null || true"
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME")}
+    with launched("--cpus", "1", within=mounted(only_tmp, *NOBODY), environment=environment) as service:
+        assert answers(service)
+
+
+@pytest.mark.parametrize("name", ["a-very-long-name-such-as-nix-shell-makes-them", "with space", "ümläut & 'quote'"])
+def test_a_temporary_folder_that_sockets_cannot_use_is_not_used(name: str, short_folder: Path) -> None:
+    folder = short_folder / name
+    folder.mkdir()
+    with launched("--cpus", "1", environment=os.environ | {"TMPDIR": str(folder)}) as service:
+        assert answers(service)
+        assert not list(folder.iterdir())
+
+
+def test_a_clone_whose_path_a_shell_would_take_apart(short_folder: Path) -> None:
+    clone = short_folder / "my (odd) & 'quoted' prøject"
+    clone.symlink_to(ROOT)
+    python = clone / ".venv/bin" / Path(sys.executable).name
+    assert python.exists(), "the tests run in the clone's own environment"
+    started = ("env", "--chdir", str(clone), str(python), "-m", "deployments.launch", "--port", "0", "--cpus", "1")
+    with launched(within=(*started, "--verbose") if False else ("sh", "-c", 'exec "$@"', "sh", *started, "--config", "serve_config.yaml", "--")) as service:  # noqa: E501
+        assert answers(service)
+
+
+@pytest.mark.parametrize(
+    ("commands", "said"),
+    [
+        ("mount -t tmpfs -o size=20m tmpfs /tmp; mount -t tmpfs -o size=20m tmpfs /var/tmp; "
+         "mount -t tmpfs -o size=20m tmpfs /dev/shm; umount -l /run 2>/dev/null || mount -t tmpfs tmpfs /run",
+         "MB are free, and 100 are needed"),
+        ("for each in /tmp /var/tmp /dev/shm /run; do mount -t tmpfs -o ro tmpfs $each; done",
+         "Read-only file system"),
+    ],
+    ids=["full", "read-only"],
+)  # fmt: skip
+def test_without_room_for_files_one_line_says_what_is_missing(commands: str, said: str) -> None:
+    needs_root()
+    (line,) = refused(within=mounted(commands), TMPDIR="/tmp")  # noqa: S108 (a mount of this case's)
+    assert line.startswith("error: no place for sockets and logs (")
+    assert said in line
+
+
+@pytest.mark.timeout(180)
+def test_a_cleaner_of_temporary_folders_takes_nothing_that_is_needed() -> None:
+    """Files go; then the ingress, for which HAProxy is reloaded, and HAProxy itself."""
+    with launched("--cpus", "1") as service:
+        for path in service.folder.rglob("500.http"):
+            path.unlink()
+        for title, back in ((INGRESS, bounds.INGRESS_REPLACED), (HAPROXY, bounds.PROXY_BACK)):
+            before = descendants(service.process.pid, title)
+            for process in before:
+                process.send_signal(signal.SIGKILL)
+            wait_until(
+                lambda before=before, title=title: set(descendants(service.process.pid, title)) - set(before) != set(),
+                2 * back, f"another {title}",
+            )  # fmt: skip
+            wait_until(lambda: answers(service), 2 * back, f"answers after the loss of {title}")
+        assert list(service.folder.rglob("500.http"))
+
+
+def test_systemd_keeps_its_hands_off_a_folder_that_is_locked() -> None:
+    tmpfiles = needs_tool("systemd-tmpfiles")
+    with launched("--cpus", "1") as service, TemporaryDirectory() as folder:
+        rules = Path(folder, "rules.conf")
+        rules.write_text(f"e {service.folder.parent}/fib-* - - - 0\n")
+        subprocess.run([tmpfiles, "--clean", str(rules)], check=True, capture_output=True, timeout=30)
+        assert (service.folder / "plan.json").exists()
+        assert answers(service)
+
+
+@pytest.mark.timeout(180)
+def test_code_that_changes_under_a_running_service_is_not_its_own(short_folder: Path) -> None:
+    for package in ("app", "deployments"):
+        shutil.copytree(ROOT / package, short_folder / package)
+    shutil.copy(ROOT / "serve_config.yaml", short_folder)
+    with launched("--cpus", "1", within=("env", "--chdir", str(short_folder))) as service:
+        job = short_folder / "app/job.py"
+        job.write_text("raise ImportError('a new version')\n")
+        (worker,) = workers(service.process.pid)
+        worker.kill()
+        wait_until(lambda: workers(service.process.pid) not in ([], [worker]), bounds.WORKER_REPLACED, "a new worker")
+        assert answers(service)
+
+
+def test_two_users_one_after_the_other(short_folder: Path) -> None:
+    needs_root()
+    needs_tool("setpriv")
+    short_folder.chmod(0o1777)
+    environment = os.environ | {"TMPDIR": str(short_folder), "HOME": "/"}
+    for within in ((), NOBODY):
+        with launched("--cpus", "1", within=within, environment=environment) as service:
+            assert answers(service)
+            assert service.folder.parent == short_folder
+
+
+def test_without_standard_streams_it_runs(short_folder: Path) -> None:
+    """As old daemonisers start things."""
+    (short_folder / "port").write_text("")
+    command = [sys.executable, "-m", "deployments.launch", "--port", "0", "--cpus", "1"]
+    process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], process_group=0)
+    try:
+        wait_until(lambda: bool(listening_port(process.pid)), 90, "HAProxy listens")
+        url = f"http://127.0.0.1:{listening_port(process.pid)}"
+        wait_until(lambda: answers(Service(url, process)), 60, "it answers")  # type: ignore[arg-type]
+    finally:
+        process.terminate()
+        assert process.wait(bounds.SHUTDOWN) == 0
+
+
+def listening_port(pid: int) -> int:
+    """Of the API: the one that the plan names."""
+    with contextlib.suppress(StopIteration):
+        cluster = next(iter(descendants(pid, "deployments.launcher.cluster")))
+        plan = Path(cluster.cmdline()[-2])
+        import json
+
+        port: int = json.loads(plan.read_text())["config"]["http_options"]["port"]
+        return port
+    return 0
