@@ -1,8 +1,10 @@
 """The HTTP API: ``create_app`` gives a FastAPI over a dispatcher. It knows nothing of Ray."""
 
 import uuid
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from starlette.types import ASGIApp
 
 from app import __version__
 from app.answers import CompareResponse, Health, JobResponse, PoolResponse
@@ -10,7 +12,7 @@ from app.authentication import caller_of, require_keys
 from app.dispatcher import Dispatcher
 from app.docs import add_docs_page
 from app.errors import DrainingError
-from app.headers import SecuredFastAPI
+from app.headers import SecurityHeaders
 from app.job import Execution, Job, Timing
 from app.keys import ApiKeys
 from app.problems import add_problem_handlers, problem_docs
@@ -18,7 +20,7 @@ from app.requests import json_route
 from app.schemas import CompareRequest, JobRequest, bounded
 from app.settings import Settings
 from app.status import ReadPool
-from app.unread_body import CloseUnread
+from app.unread_body import ReadOn
 
 DESCRIPTION = """Fibonacci jobs, computed in parallel on a Ray cluster: a CPU-bound service on Ray Serve.
 
@@ -30,9 +32,25 @@ RETRY_SOON = {"Retry-After": "1"}
 JOB_ERRORS = (400, 408, 413, 415, 422, 429, 500, 503, 504)
 
 
+class Api(FastAPI):
+    """A FastAPI with what every answer passes.
+
+    Not by ``add_middleware``: the answer to an unexpected error does not pass what that adds.
+    """
+
+    def __init__(self, body_timeout_seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._body_timeout_seconds = body_timeout_seconds
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Called by Starlette before the first request."""
+        return ReadOn(SecurityHeaders(super().build_middleware_stack()), self._body_timeout_seconds)
+
+
 def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, keys: ApiKeys | None = None) -> FastAPI:
     """The API over one dispatcher; ``read_pool`` asks the whole service. With ``keys``, only for who has one."""
-    app = SecuredFastAPI(
+    app = Api(
+        settings.body_timeout_seconds,
         title="Fibonacci service",
         version=__version__,
         description=DESCRIPTION,
@@ -47,7 +65,6 @@ def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, 
     app.include_router(_status_routes(dispatcher, read_pool))
     if keys is not None:
         require_keys(app, keys)
-    app.add_middleware(CloseUnread)  # the last is the outermost: it sees every answer
     return app
 
 

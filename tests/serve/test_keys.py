@@ -15,6 +15,7 @@ from deployments.key_source import VARIABLE
 from deployments.launched import Service, launched
 from tests.serve.callers import LONG_JOB, make_key, open_request
 from tests.serve.processes import wait_until
+from tests.serve.real_clients import CLIENTS
 
 SMALL_JOB = {"sequence_size": 10, "num_sequences": 1}
 
@@ -56,6 +57,10 @@ def test_a_caller_without_a_key_is_refused_before_its_body_is_there(guarded: Ser
         head = ("POST /fibonacci HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 1000000000")
         connection.sendall("\r\n".join((*head, "", "")).encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_caller_without_a_key_reads_so_whatever_it_sends(guarded: Service) -> None:
+    assert CLIENTS["urllib"](f"{guarded.url}/fibonacci", 8_000_000, 5) == [401] * 5
 
 
 def test_a_caller_that_floods_is_stopped_and_another_is_not(guarded: Service) -> None:

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from app.unread_body import MAX_SILENT_SECONDS
 from deployments.launched import Service
+from tests.serve import bounds
 from tests.serve.hostile_requests import ALL, APP, Hostile
 from tests.serve.raw_socket import CHUNKED, Answer, RawConnection, chunked, request
 
@@ -112,4 +114,5 @@ def test_after_a_refusal_the_next_request_is_the_next_request(service: Service, 
             with contextlib.suppress(ConnectionError):
                 assert sizes(connection.answer()) == [77]
         else:  # it was taken for the rest of a body that nobody reads
-            assert connection.is_cut_within(1.0, b" ")
+            connection.readable(MAX_SILENT_SECONDS)
+            assert connection.is_cut_within(bounds.SLOW_REFUSED, b" ")
