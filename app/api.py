@@ -1,5 +1,6 @@
 """The HTTP API: ``create_app`` gives a FastAPI over a dispatcher. It knows nothing of Ray."""
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -13,9 +14,12 @@ from app.dispatcher import Dispatcher
 from app.docs import add_docs_page
 from app.errors import DrainingError
 from app.headers import SecurityHeaders
-from app.job import Execution, Job, Timing
+from app.job import Execution, Job, JobResult, Timing
 from app.keys import ApiKeys
-from app.problems import add_problem_handlers, problem_docs
+from app.problem_docs import add_problem_model, problem_docs
+from app.problem_pages import add_problem_pages
+from app.problems import add_problem_handlers
+from app.request_log import log_left, note_jobs
 from app.requests import json_route
 from app.schemas import CompareRequest, JobRequest, bounded
 from app.settings import Settings
@@ -60,6 +64,8 @@ def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, 
         redirect_slashes=False,  # to where the Host header says
     )
     add_problem_handlers(app)
+    add_problem_model(app)
+    add_problem_pages(app)
     add_docs_page(app)
     app.include_router(_job_routes(dispatcher, settings))
     app.include_router(_status_routes(dispatcher, read_pool))
@@ -78,6 +84,14 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
         num_sequences = body.num_sequences or default
         return Job(uuid.uuid4().hex, body.sequence_size, num_sequences, execution, caller)
 
+    async def run(http: Request, request: CompareRequest, *jobs: Job) -> list[JobResult]:
+        note_jobs(http, *jobs)
+        try:
+            return await dispatcher.run(*jobs, timeout_seconds=request.timeout_seconds)
+        except asyncio.CancelledError:
+            log_left(http)
+            raise
+
     @router.post(
         "/fibonacci",
         summary="Run a job",
@@ -89,7 +103,7 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
         """Generates the sequences, checks the end of every segment, and says where the time went."""
         request: JobRequest = body
         job = new_job(request, request.execution, caller_of(http))
-        (result,) = await dispatcher.run(job, timeout_seconds=request.timeout_seconds)
+        (result,) = await run(http, request, job)
         return _json(JobResponse.of(result), result.timing)
 
     @router.post(
@@ -103,7 +117,7 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
         """Both runs are really made, one after the other, under one deadline and one admission."""
         request: CompareRequest = body
         jobs = [new_job(request, how, caller_of(http)) for how in (Execution.LOCAL, Execution.DISTRIBUTED)]
-        local, distributed = await dispatcher.run(*jobs, timeout_seconds=request.timeout_seconds)
+        local, distributed = await run(http, request, *jobs)
         answer = CompareResponse.of(local, distributed, max(1, dispatcher.num_workers))
         return _json(answer, local.timing, distributed.timing)
 

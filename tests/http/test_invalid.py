@@ -64,6 +64,21 @@ async def test_every_wrong_field_is_named_at_once() -> None:
     assert fields == {"sequence_size", "num_sequences", "execution", "timeout_seconds", "more"}
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/fibonacci", "sequence_size, num_sequences, timeout_seconds, execution"),
+        ("/fibonacci/compare", "sequence_size, num_sequences, timeout_seconds"),
+    ],
+)
+async def test_who_misspells_a_field_is_told_which_there_are(path: str, fields: str) -> None:
+    client = Client()
+    problem = assert_problem(client, await post(client, b'{"sequence_sise": 1}', path), 422)
+    assert problem["detail"] == f"The body is invalid. Its fields are {fields}."
+    problem = assert_problem(client, await post(client, b'{"sequence_size": -1}', path), 422)
+    assert problem["detail"] == "The body is invalid."
+
+
 @pytest.mark.parametrize("body", [b"[]", b'[{"sequence_size": 1}]', b'"x"', b"5", b"1.5", b"true", b"null"])
 async def test_json_that_is_no_object_is_422_at_the_body(body: bytes) -> None:
     client = Client()
@@ -202,7 +217,9 @@ async def test_compare_refuses_the_same(body: bytes, status: int) -> None:
     assert_problem(client, await post(client, body, "/fibonacci/compare"), status)
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/fibonacci/nowhere", "//fibonacci", "/%00"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/problems/", "/problems/nowhere", "/fibonacci/nowhere", "/%2Ffibonacci", "/%00"]
+)
 async def test_an_unknown_path_is_404(path: str) -> None:
     client = Client()
     response = await client.get(path)
@@ -217,6 +234,8 @@ async def test_an_unknown_path_is_404(path: str) -> None:
         ("NONSENSE", "/fibonacci", "POST"),
         ("DELETE", "/fibonacci/compare", "POST"),
         ("POST", "/pool", "GET"),
+        ("POST", "/", "GET"),
+        ("POST", "/problems", "GET"),
         ("POST", "/livez", "GET"),
         ("PATCH", "/readyz", "GET"),
         ("POST", "/problems/deadline", "GET"),
