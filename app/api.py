@@ -15,7 +15,7 @@ from app.docs import add_docs_page
 from app.errors import DrainingError
 from app.headers import SecurityHeaders
 from app.job import Execution, Job, JobResult, Timing
-from app.keys import ApiKeys
+from app.keys import KnowsCallers
 from app.problem_docs import add_problem_model, problem_docs
 from app.problem_pages import add_problem_pages
 from app.problems import add_problem_handlers
@@ -51,7 +51,9 @@ class Api(FastAPI):
         return ReadOn(SecurityHeaders(super().build_middleware_stack()), self._body_timeout_seconds)
 
 
-def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, keys: ApiKeys | None = None) -> FastAPI:
+def create_app(
+    dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, keys: KnowsCallers | None = None
+) -> FastAPI:
     """The API over one dispatcher; ``read_pool`` asks the whole service. With ``keys``, only for who has one."""
     app = Api(
         settings.body_timeout_seconds,

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.keys import ApiKeys
+from app.keys import KnowsCallers
 from app.problem_docs import problem_docs
 from app.problems import problem_response, untyped_problem
 
@@ -34,7 +34,7 @@ def caller_of(request: Request) -> str:
     return caller
 
 
-def require_keys(app: FastAPI, keys: ApiKeys) -> None:
+def require_keys(app: FastAPI, keys: KnowsCallers) -> None:
     """Answer requests without one of ``keys`` with 401, and say so in the OpenAPI document."""
     app.add_middleware(Authentication, keys=keys)
     undocumented = app.openapi
@@ -50,7 +50,7 @@ def require_keys(app: FastAPI, keys: ApiKeys) -> None:
 class Authentication:
     """Lets requests with a key through, with its name as ``caller`` in the scope."""
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
+    def __init__(self, app: ASGIApp, keys: KnowsCallers) -> None:
         self._app = app
         self._keys = keys
 

@@ -42,4 +42,4 @@ def _log(request: Request, level: int, status: int, why: str, error: Exception |
     ids = " ".join(job.job_id for job in getattr(request.state, "jobs", ()))
     # Not to the standard error too: it would cost as much again, and nothing bounds the file where Ray keeps that.
     extra = {"request_id": request.headers.get("x-request-id", "-"), "log_to_stderr": False}
-    logger.log(level, "%d %s%s", status, f"job {ids} " if ids else "", why, exc_info=error, extra=extra)
+    logger.log(level, "%d %s%s", status, f"job {ids}: " if ids else "", why, exc_info=error, extra=extra)
