@@ -30,7 +30,7 @@ DESCRIPTION = """Fibonacci jobs, computed in parallel on a Ray cluster: a CPU-bo
 
 Post a job; the answer says the sizes of its sequences and where the time went. Fields are only ever added: ignore
 those that you do not know. Integers have neither point nor exponent. Every error is `application/problem+json`
-(RFC 9457)."""
+(RFC 9457). A client needs a time-out over the job's deadline: the default of some is exactly 300 s."""
 
 RETRY_SOON = {"Retry-After": "1"}
 JOB_ERRORS = (400, 408, 413, 415, 422, 429, 500, 503, 504)

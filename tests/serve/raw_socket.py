@@ -63,6 +63,10 @@ class RawConnection:
             num_sent += len(data)
         return num_sent
 
+    def end_sending(self) -> None:
+        """Say that no more comes, and go on listening."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def readable(self, seconds: float) -> bool:
         """Whether an answer, or the end, comes within so many seconds."""
         return bool(select.select([self._socket], [], [], seconds)[0])
