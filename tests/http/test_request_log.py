@@ -17,6 +17,11 @@ JOB = {"sequence_size": 10, "num_sequences": 1}
 ID = {"x-request-id": "req-1"}
 
 
+@pytest.fixture(autouse=True)
+def all_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "ray.serve")  # the launcher raises it, in this process too
+
+
 async def lose(worker_id: str, batch: Batch) -> BatchResult:
     """A worker whose code raises."""
     raise RuntimeError("broken")

@@ -16,6 +16,11 @@ ALICE, BOB = b"fib_alice", b"fib_bob"
 LINES = {name: f"{name}:{hashlib.sha256(key).hexdigest()}\n" for name, key in (("alice", ALICE), ("bob", BOB))}
 
 
+@pytest.fixture(autouse=True)
+def all_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "ray.serve")  # the launcher raises it, in this process too
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "keys"
