@@ -1,8 +1,11 @@
 """The HTTP API: ``create_app`` gives a FastAPI over a dispatcher. It knows nothing of Ray."""
 
+import asyncio
 import uuid
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from starlette.types import ASGIApp
 
 from app import __version__
 from app.answers import CompareResponse, Health, JobResponse, PoolResponse
@@ -10,29 +13,50 @@ from app.authentication import caller_of, require_keys
 from app.dispatcher import Dispatcher
 from app.docs import add_docs_page
 from app.errors import DrainingError
-from app.headers import SecuredFastAPI
-from app.job import Execution, Job, Timing
-from app.keys import ApiKeys
-from app.problems import add_problem_handlers, problem_docs
+from app.headers import SecurityHeaders
+from app.job import Execution, Job, JobResult, Timing
+from app.keys import KnowsCallers
+from app.problem_docs import add_problem_model, problem_docs
+from app.problem_pages import add_problem_pages
+from app.problems import add_problem_handlers
+from app.request_log import log_left, note_jobs
 from app.requests import json_route
 from app.schemas import CompareRequest, JobRequest, bounded
 from app.settings import Settings
 from app.status import ReadPool
-from app.unread_body import CloseUnread
+from app.unread_body import ReadOn
 
 DESCRIPTION = """Fibonacci jobs, computed in parallel on a Ray cluster: a CPU-bound service on Ray Serve.
 
 Post a job; the answer says the sizes of its sequences and where the time went. Fields are only ever added: ignore
 those that you do not know. Integers have neither point nor exponent. Every error is `application/problem+json`
-(RFC 9457)."""
+(RFC 9457). A client needs a time-out over the job's deadline: the default of some is exactly 300 s."""
 
 RETRY_SOON = {"Retry-After": "1"}
 JOB_ERRORS = (400, 408, 413, 415, 422, 429, 500, 503, 504)
 
 
-def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, keys: ApiKeys | None = None) -> FastAPI:
+class Api(FastAPI):
+    """A FastAPI with what every answer passes.
+
+    Not by ``add_middleware``: the answer to an unexpected error does not pass what that adds.
+    """
+
+    def __init__(self, body_timeout_seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._body_timeout_seconds = body_timeout_seconds
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Called by Starlette before the first request."""
+        return ReadOn(SecurityHeaders(super().build_middleware_stack()), self._body_timeout_seconds)
+
+
+def create_app(
+    dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, keys: KnowsCallers | None = None
+) -> FastAPI:
     """The API over one dispatcher; ``read_pool`` asks the whole service. With ``keys``, only for who has one."""
-    app = SecuredFastAPI(
+    app = Api(
+        settings.body_timeout_seconds,
         title="Fibonacci service",
         version=__version__,
         description=DESCRIPTION,
@@ -42,12 +66,13 @@ def create_app(dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, 
         redirect_slashes=False,  # to where the Host header says
     )
     add_problem_handlers(app)
+    add_problem_model(app)
+    add_problem_pages(app)
     add_docs_page(app)
     app.include_router(_job_routes(dispatcher, settings))
     app.include_router(_status_routes(dispatcher, read_pool))
     if keys is not None:
         require_keys(app, keys)
-    app.add_middleware(CloseUnread)  # the last is the outermost: it sees every answer
     return app
 
 
@@ -61,6 +86,14 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
         num_sequences = body.num_sequences or default
         return Job(uuid.uuid4().hex, body.sequence_size, num_sequences, execution, caller)
 
+    async def run(http: Request, request: CompareRequest, *jobs: Job) -> list[JobResult]:
+        note_jobs(http, *jobs)
+        try:
+            return await dispatcher.run(*jobs, timeout_seconds=request.timeout_seconds)
+        except asyncio.CancelledError:
+            log_left(http)
+            raise
+
     @router.post(
         "/fibonacci",
         summary="Run a job",
@@ -72,7 +105,7 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
         """Generates the sequences, checks the end of every segment, and says where the time went."""
         request: JobRequest = body
         job = new_job(request, request.execution, caller_of(http))
-        (result,) = await dispatcher.run(job, timeout_seconds=request.timeout_seconds)
+        (result,) = await run(http, request, job)
         return _json(JobResponse.of(result), result.timing)
 
     @router.post(
@@ -86,7 +119,7 @@ def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
         """Both runs are really made, one after the other, under one deadline and one admission."""
         request: CompareRequest = body
         jobs = [new_job(request, how, caller_of(http)) for how in (Execution.LOCAL, Execution.DISTRIBUTED)]
-        local, distributed = await dispatcher.run(*jobs, timeout_seconds=request.timeout_seconds)
+        local, distributed = await run(http, request, *jobs)
         answer = CompareResponse.of(local, distributed, max(1, dispatcher.num_workers))
         return _json(answer, local.timing, distributed.timing)
 

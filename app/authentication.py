@@ -5,14 +5,22 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.keys import ApiKeys
-from app.problems import problem_docs, problem_response, untyped_problem
+from app.keys import KnowsCallers
+from app.problem_docs import problem_docs
+from app.problems import problem_response, untyped_problem
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/docs", "/openapi.json"})
+OPEN_PATHS = frozenset({"", "/", "/livez", "/readyz", "/docs", "/openapi.json", "/problems"})
 OPEN_FOLDERS = ("/problems/", "/docs/")
 """What probes and people read. Everything else needs a key, also what does not exist: a new route is closed."""
 SCHEME = "apiKey"
 CHALLENGE = 'Bearer realm="fibonacci"'
+NEEDED = "An API key is needed: Authorization: Bearer KEY."
+OTHER_SCHEMES = {
+    name.lower().encode(): name for name in ("Basic", "Digest", "Negotiate", "NTLM", "OAuth", "Token", "ApiKey", "Key")
+}
+"""What clients are seen to send instead. What stands before the space and is none of these may be the key itself."""
+NETRC = " (from a .netrc file, or a name in the address?)"
+EXAMPLES: dict[str, list[bytes]] = {"none": [], "basic": [b"Basic YTpi"], "invalid": [b"Bearer fib_0"]}
 
 
 def is_open(path: str) -> bool:
@@ -26,7 +34,7 @@ def caller_of(request: Request) -> str:
     return caller
 
 
-def require_keys(app: FastAPI, keys: ApiKeys) -> None:
+def require_keys(app: FastAPI, keys: KnowsCallers) -> None:
     """Answer requests without one of ``keys`` with 401, and say so in the OpenAPI document."""
     app.add_middleware(Authentication, keys=keys)
     undocumented = app.openapi
@@ -42,7 +50,7 @@ def require_keys(app: FastAPI, keys: ApiKeys) -> None:
 class Authentication:
     """Lets requests with a key through, with its name as ``caller`` in the scope."""
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
+    def __init__(self, app: ASGIApp, keys: KnowsCallers) -> None:
         self._app = app
         self._keys = keys
 
@@ -66,11 +74,29 @@ class Authentication:
 
 
 def _refusal(request: Request, shown: list[bytes]) -> ASGIApp:
-    if any(value[:6].lower() == b"bearer" for value in shown):
-        detail, challenge = "This API key is not valid.", f'{CHALLENGE}, error="invalid_token"'
-    else:
-        detail, challenge = "An API key is needed: Authorization: Bearer KEY.", CHALLENGE
-    return problem_response(request, untyped_problem(401, detail), {"WWW-Authenticate": challenge})
+    challenge = f'{CHALLENGE}, error="invalid_token"' if any(map(_is_bearer, shown)) else CHALLENGE
+    return problem_response(request, untyped_problem(401, _detail(shown)), {"WWW-Authenticate": challenge})
+
+
+def _is_bearer(value: bytes) -> bool:
+    return value[:6].lower() == b"bearer"
+
+
+def _detail(shown: list[bytes]) -> str:
+    """What is wrong with what came. Nothing of it is repeated but the name of a scheme: the rest may be a secret."""
+    if not shown:
+        return NEEDED
+    if len(shown) > 1:
+        return f"{NEEDED} {len(shown)} Authorization headers came; send one."
+    (value,) = shown
+    if not value.strip():
+        return f"{NEEDED} The header came empty."
+    if _is_bearer(value):
+        return "This API key is not valid." if value[6:].strip() else f"{NEEDED} Bearer came without one."
+    scheme, space, _ = value.partition(b" ")
+    if space and (name := OTHER_SCHEMES.get(scheme.lower())):
+        return f"{NEEDED} {name} came instead{NETRC if name == 'Basic' else ''}."
+    return f"{NEEDED} What came does not begin with Bearer."
 
 
 def _document(document: dict[str, Any]) -> None:
@@ -78,6 +104,10 @@ def _document(document: dict[str, Any]) -> None:
     schemes[SCHEME] = {"type": "http", "scheme": "bearer", "description": "A key made by `make key`."}
     challenge = {"schema": {"type": "string"}, "description": "Bearer, as in RFC 6750."}
     refusal = problem_docs(401)[401] | {"headers": {"WWW-Authenticate": challenge}}
+    refusal["content"]["application/problem+json"]["examples"] = {
+        name: {"value": untyped_problem(401, _detail(shown)).model_dump(exclude_none=True)}
+        for name, shown in EXAMPLES.items()
+    }
     for path, operations in document["paths"].items():
         if not is_open(path):
             for operation in operations.values():

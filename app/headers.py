@@ -1,6 +1,5 @@
 """What every answer tells a browser: guess no type, keep no copy, show it in no frame, load nothing."""
 
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ALWAYS = (
@@ -36,14 +35,3 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
-
-
-class SecuredFastAPI(FastAPI):
-    """A FastAPI whose every answer has the headers.
-
-    Not by ``add_middleware``: the answer to an unexpected error does not pass what that adds.
-    """
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """Called by Starlette before the first request."""
-        return SecurityHeaders(super().build_middleware_stack())

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
+from typing import Protocol
 
 MAX_KEYS = 1_000
 """Each is compared with on every request: a thousand take a quarter of a millisecond."""
@@ -15,6 +16,13 @@ LINE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,31}):(?P<digest>[0-9A-F
 
 class KeysError(ValueError):
     """No usable keys; the message is for the operator and repeats nothing of what was read."""
+
+
+class KnowsCallers(Protocol):
+    """Keys, wherever they are from."""
+
+    def caller(self, key: bytes) -> str | None:
+        """The name of the key; None if it is nobody's."""
 
 
 @dataclass(frozen=True, slots=True)

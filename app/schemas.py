@@ -85,7 +85,7 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = "about:blank"
+    type: str = Field("about:blank", description="Or the path of a page of this service, behind its route prefix.")
     title: str
     status: int
     detail: str | None = None

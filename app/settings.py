@@ -30,8 +30,8 @@ class Settings(BaseModel):
     api_keys_file: str | None = Field(
         None,
         min_length=1,
-        description="File of `name:sha256hex` lines: only their keys may call. Without it and without "
-        "`FIBONACCI_API_KEYS` everybody may.",
+        description="File of `name:sha256hex` lines, read again when it changes: only their keys may call. Without it "
+        "and without `FIBONACCI_API_KEYS` everybody may.",
     )
     max_caller_jobs: int = Field(
         300,

@@ -7,8 +7,9 @@ from ray.serve import Application
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
 from ray.serve.exceptions import RayServeException
 
-from app.keys import KeysError
+from app.keys import ApiKeys, KeysError
 from app.settings import Settings
+from deployments import serve_options
 from deployments.ingress import FibonacciIngress
 from deployments.key_source import read_keys
 from deployments.worker import FibonacciWorker
@@ -19,14 +20,20 @@ UNLIMITED = 100_000
 
 
 def build(settings: Settings) -> Application:
-    """The application: an ingress over a pool of workers that fits the cluster's CPUs.
+    """What ``serve_config.yaml`` names. ``RayServeException`` if it cannot run here.
 
     Serve calls it in a Ray task on any node, in the environment and the folder that Ray was started in there.
     """
+    if wrong := serve_options.missing():
+        raise RayServeException(wrong)  # the one that Serve reports without a traceback
     try:
-        keys = read_keys(settings.api_keys_file, os.environ)
+        return application(settings, read_keys(settings.api_keys_file, os.environ))
     except KeysError as error:
-        raise RayServeException(str(error)) from None  # the one that Serve reports without a traceback
+        raise RayServeException(str(error)) from None
+
+
+def application(settings: Settings, keys: ApiKeys | None) -> Application:
+    """An ingress over a pool of workers that fits the cluster's CPUs."""
     workers = serve.deployment(
         ray_actor_options={"num_cpus": 1},
         max_ongoing_requests=UNLIMITED,
@@ -48,4 +55,5 @@ def build(settings: Settings) -> Application:
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=UNLIMITED,
     )(FibonacciIngress)
-    return ingress.bind(settings, workers, keys)
+    # A file's keys are read by every ingress itself, when it starts and whenever the file changes.
+    return ingress.bind(settings, workers, None if settings.api_keys_file else keys)

@@ -1,6 +1,7 @@
 """What stands between Serve's HTTP server and Serve's own reading of a request."""
 
 import re
+from collections.abc import Iterable, Iterator
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,7 +15,8 @@ SERVE_HEADERS = {
 """With these a caller could have Serve end its job early, in plain text, or keep computing after it has left; Serve
 answers 500 to one that is not UTF-8."""
 REQUEST_ID = re.compile(rb"[!-~]{1,128}")
-"""What a request's id may look like: it is in answers and logs, and Serve answers 500 to one that is not UTF-8."""
+"""What a request's id may look like: it is in answers and logs, and Serve answers 500 to one that is not UTF-8. Of
+several the first counts: Serve would answer with that one, and log the last."""
 
 
 class StripServeHeaders:
@@ -26,14 +28,19 @@ class StripServeHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on without them."""
         if "headers" in scope:
-            scope["headers"] = [header for header in scope["headers"] if _is_for_us(*header)]
+            scope["headers"] = list(_for_us(scope["headers"]))
         await self._app(scope, receive, send)
 
 
-def _is_for_us(name: bytes, value: bytes) -> bool:
-    if name == b"x-request-id":
-        return REQUEST_ID.fullmatch(value) is not None
-    return name.replace(b"_", b"-") not in SERVE_HEADERS  # Serve takes both for the same
+def _for_us(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    has_id = False
+    for name, value in headers:
+        if name == b"x-request-id":
+            if has_id or not REQUEST_ID.fullmatch(value):
+                continue
+            has_id = True
+        if name.replace(b"_", b"-") not in SERVE_HEADERS:  # Serve takes both for the same
+            yield name, value
 
 
 def middlewares() -> list[Middleware]:

@@ -17,10 +17,11 @@ from ray.serve.handle import DeploymentHandle
 from app.api import create_app
 from app.dispatcher import Dispatcher
 from app.job import Batch, BatchResult
-from app.keys import ApiKeys
+from app.keys import ApiKeys, KnowsCallers
 from app.settings import Settings
 from app.status import PoolStatus, QueueStatus
-from deployments import companions
+from deployments import companions, serve_options
+from deployments.watched_keys import WatchedKeys
 from deployments.workers import Workers
 
 ASK_AGAIN_SECONDS = 0.5
@@ -41,10 +42,15 @@ class FibonacciIngress:
     async def __init__(  # type: ignore[misc]
         self, settings: Settings, workers: DeploymentHandle[Any], keys: ApiKeys | None
     ) -> None:
+        if wrong := serve_options.missing():  # `build` may have run on another node
+            raise RayServeException(wrong)
         gc.set_threshold(*GC_THRESHOLDS)
         companions.start_guard()
         self._settings = settings
-        self._keys = keys
+        self._keys: KnowsCallers | None = keys
+        if settings.api_keys_file is not None:
+            self._keys = watched = WatchedKeys(settings.api_keys_file)
+            self._watching = asyncio.create_task(watched.watch())
         context = serve.get_replica_context()
         # As many as there were to be when this one started: Serve does not tell it when that alone changes.
         self._dispatcher = Dispatcher(self._run_batch, settings, num_ingresses=context.world_size or 1)

@@ -64,6 +64,8 @@ class Client(httpx.AsyncClient):
         workers: Sequence[str] = ("worker-1", "worker-2"),
         read_pool: ReadPool | None = None,
         keys: ApiKeys | None = None,
+        *,
+        root_path: str = "",
     ) -> None:
         self.batches: list[Batch] = []
         """What workers were called with."""
@@ -76,5 +78,5 @@ class Client(httpx.AsyncClient):
         self.dispatcher = Dispatcher(noted, settings, clock=asyncio.get_running_loop().time)
         self.dispatcher.set_workers(workers)
         app = create_app(self.dispatcher, settings, read_pool or pool_of(WorkerStatus("worker-1", "node")), keys)
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
         super().__init__(transport=transport, base_url="http://service")

@@ -12,7 +12,7 @@ from app.answers import Health
 from app.api import create_app
 from app.dispatcher import Dispatcher
 from app.keys import parse_keys
-from app.problems import PROBLEM_TYPES
+from app.problem_pages import PROBLEM_TYPES
 from app.settings import Settings
 from tests.http.client import Client, compute_batch, pool_of, until, wait_forever
 
@@ -29,7 +29,8 @@ CLOSED = [
     ("POST", "/fibonacci/compare"),
     ("GET", "/pool"),
     ("GET", "/fibonacci"),
-    ("GET", "/"),
+    ("GET", "/problems/../pool"),
+    ("GET", "/problem"),
     ("GET", "/no/such/route"),
     ("OPTIONS", "/fibonacci"),
     ("GET", "/pool/"),
@@ -37,7 +38,8 @@ CLOSED = [
     ("GET", "/livez/%2e%2e/pool"),
     ("GET", "/LIVEZ"),
 ]
-OPEN = ["/livez", "/readyz", "/docs", "/openapi.json", *(f"/problems/{name}" for name in PROBLEM_TYPES)]
+PAGES = ["/docs", "/openapi.json", "/problems", *(f"/problems/{name}" for name in PROBLEM_TYPES)]
+OPEN = ["/livez", "/readyz", *PAGES]
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -71,6 +73,10 @@ async def test_without_a_key_everything_but_the_open_pages_is_401(method: str, p
 @pytest.mark.parametrize("headers", [{}, bearer("nonsense"), bearer(ALICE)])
 async def test_the_open_pages_need_no_key(path: str, headers: dict[str, str]) -> None:
     assert (await Client(keys=KEYS).get(path, headers=headers)).status_code == 200
+
+
+async def test_who_has_no_key_is_led_to_the_documentation_too() -> None:
+    assert (await Client(keys=KEYS).get("/")).headers["location"] == "docs"
 
 
 @pytest.mark.parametrize("path", ["/docs/%2e%2e/pool", "/problems/%2e%2e%2fpool"])
@@ -137,6 +143,41 @@ async def test_what_is_no_bearer_token_is_401_without_an_error(value: bytes) -> 
     client = Client(keys=KEYS)
     response = await client.post("/fibonacci", json=JOB, headers=[(b"Authorization", value)])
     assert_refused(client, response, key_shown=False)
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"),
+    [
+        ([], "Bearer KEY."),
+        ([b""], "The header came empty."),
+        ([b"  "], "The header came empty."),
+        ([b"Basic " + ALICE.encode()], "Basic came instead (from a .netrc file, or a name in the address?)."),
+        ([b"bAsIc YTpi"], "Basic came instead (from a .netrc file, or a name in the address?)."),
+        ([b"Digest username=a"], "Digest came instead."),
+        ([b"Token " + ALICE.encode()], "Token came instead."),
+        ([ALICE.encode()], "What came does not begin with Bearer."),
+        ([ALICE.encode() + b" x"], "What came does not begin with Bearer."),
+        ([b"Basic"], "What came does not begin with Bearer."),
+        ([b"bearer"], "Bearer came without one."),
+        ([b"Bearer  "], "Bearer came without one."),
+        ([b"Bearer " + ALICE.encode(), b"Basic YTpi"], "2 Authorization headers came; send one."),
+        ([b"Bearer " + ALICE.encode()] * 3, "3 Authorization headers came; send one."),
+    ],
+)
+async def test_what_came_instead_of_a_key_is_said(shown: list[bytes], said: str) -> None:
+    headers = [(b"Authorization", value) for value in shown]
+    detail = (await Client(keys=KEYS).post("/fibonacci", json=JOB, headers=headers)).json()["detail"]
+    assert detail.startswith("An API key is needed: Authorization: Bearer KEY.")
+    assert detail.endswith(said)
+
+
+async def test_the_document_has_what_is_said() -> None:
+    document = (await Client(keys=KEYS).get("/openapi.json")).json()
+    examples = document["paths"]["/pool"]["get"]["responses"]["401"]["content"]["application/problem+json"]["examples"]
+    details = [example["value"]["detail"] for example in examples.values()]
+    assert [("needed" in detail, "Basic came" in detail, "not valid" in detail) for detail in details] == [
+        (True, False, False), (True, True, False), (False, False, True)
+    ]  # fmt: skip
 
 
 async def test_401_comes_before_anything_of_the_body_is_read() -> None:
@@ -234,5 +275,6 @@ async def test_behind_a_prefix_the_same_pages_are_open() -> None:
     transport = httpx.ASGITransport(app, root_path="/prefix")
     client = httpx.AsyncClient(transport=transport, base_url="http://service")
     assert (await client.get("/prefix/livez")).status_code == 200
+    assert [(await client.get(path)).status_code for path in ("/prefix", "/prefix/")] == [307, 307]
     assert (await client.get("/prefix/pool")).status_code == 401
     assert (await client.get("/prefix/pool", headers=bearer(BOB))).status_code == 200

@@ -47,3 +47,17 @@ async def test_what_only_serve_may_say_is_taken_off(name: bytes) -> None:
 @pytest.mark.parametrize("name", [b"Authorization", b"traceparent", b"X-Session"])
 async def test_everything_else_arrives(name: bytes) -> None:
     assert await passed(name, b"1")
+
+
+@pytest.mark.parametrize(
+    ("shown", "kept"),
+    [([b"a", b"b"], "a"), ([b"a", b"a"], "a"), ([b"a b", b"c"], "c"), ([b"", b"\xff", b"d", b"e"], "d")],
+)
+async def test_of_several_request_ids_the_first_that_could_be_one_is_kept(shown: list[bytes], kept: str) -> None:
+    async def show_ids(scope: Scope, receive: Receive, send: Send) -> None:
+        await JSONResponse(Request(scope).headers.getlist("x-request-id"))(scope, receive, send)
+
+    transport = httpx.ASGITransport(StripServeHeaders(show_ids))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        answer = await client.get("/", headers=[(b"X-Request-Id", value) for value in shown])
+    assert answer.json() == [kept]

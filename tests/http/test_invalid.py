@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import MutableMapping
 from typing import Any
 
 import httpx
@@ -62,6 +62,21 @@ async def test_every_wrong_field_is_named_at_once() -> None:
     problem = assert_problem(client, await post(client, body), 422)
     fields = {error["location"][1] for error in problem["errors"]}
     assert fields == {"sequence_size", "num_sequences", "execution", "timeout_seconds", "more"}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/fibonacci", "sequence_size, num_sequences, timeout_seconds, execution"),
+        ("/fibonacci/compare", "sequence_size, num_sequences, timeout_seconds"),
+    ],
+)
+async def test_who_misspells_a_field_is_told_which_there_are(path: str, fields: str) -> None:
+    client = Client()
+    problem = assert_problem(client, await post(client, b'{"sequence_sise": 1}', path), 422)
+    assert problem["detail"] == f"The body is invalid. Its fields are {fields}."
+    problem = assert_problem(client, await post(client, b'{"sequence_size": -1}', path), 422)
+    assert problem["detail"] == "The body is invalid."
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"sequence_size": 1}]', b'"x"', b"5", b"1.5", b"true", b"null"])
@@ -149,17 +164,21 @@ async def test_a_declared_length_over_64_kb_is_413_before_anything_is_read(lengt
 
 
 async def test_a_long_body_that_comes_in_chunks_is_413_without_being_read_to_its_end() -> None:
-    num_sent = 0
+    said: list[Any] = []
 
-    async def endless() -> AsyncIterator[bytes]:
-        nonlocal num_sent
-        while True:
-            num_sent += 1
-            yield b" " * 1024
+    async def receive() -> dict[str, Any]:
+        said.append("read")
+        return {"type": "http.request", "body": b" " * 1024, "more_body": len(said) < 100}
 
-    client = Client()
-    assert_problem(client, await client.post("/fibonacci", content=endless(), headers=JSON), 413)
-    assert num_sent == 65
+    async def send(message: MutableMapping[str, Any]) -> None:
+        said.append(message.get("status"))
+
+    transport = Client()._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    headers = [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "method": "POST", "path": "/fibonacci", "query_string": b"", "headers": headers}
+    await transport.app(scope, receive, send)
+    assert said.index(413) == 65  # parts that it had read by then
 
 
 @pytest.mark.parametrize(
@@ -198,7 +217,9 @@ async def test_compare_refuses_the_same(body: bytes, status: int) -> None:
     assert_problem(client, await post(client, body, "/fibonacci/compare"), status)
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/fibonacci/nowhere", "//fibonacci", "/%00"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/problems/", "/problems/nowhere", "/fibonacci/nowhere", "/%2Ffibonacci", "/%00"]
+)
 async def test_an_unknown_path_is_404(path: str) -> None:
     client = Client()
     response = await client.get(path)
@@ -213,6 +234,8 @@ async def test_an_unknown_path_is_404(path: str) -> None:
         ("NONSENSE", "/fibonacci", "POST"),
         ("DELETE", "/fibonacci/compare", "POST"),
         ("POST", "/pool", "GET"),
+        ("POST", "/", "GET"),
+        ("POST", "/problems", "GET"),
         ("POST", "/livez", "GET"),
         ("PATCH", "/readyz", "GET"),
         ("POST", "/problems/deadline", "GET"),

@@ -11,7 +11,7 @@ import pytest
 from app import __version__, answers, schemas
 from app.api import create_app
 from app.dispatcher import Dispatcher
-from app.problems import PROBLEM_TYPES
+from app.problem_pages import PROBLEM_TYPES
 from app.settings import Settings
 from tests.http.client import Client, compute_batch, pool_of
 

@@ -8,13 +8,13 @@ import httpx
 import pytest
 
 from app.job import Batch, BatchResult
-from app.problems import PROBLEM_TYPES
+from app.problem_pages import PROBLEM_TYPES
 from app.status import PoolStatus
 from tests.http.client import Client
 
 pytestmark = pytest.mark.anyio
 
-PAGES = ["/docs", *(f"/problems/{name}" for name in PROBLEM_TYPES)]
+PAGES = ["/docs", "/problems", *(f"/problems/{name}" for name in PROBLEM_TYPES)]
 LOADING = {"src", "href", "srcset", "poster", "data", "action", "background"}
 
 

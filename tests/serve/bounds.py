@@ -50,5 +50,8 @@ HOSTILE_REFUSED = 0.1
 SLOW_REFUSED = 1.5
 """By how much a slow sender's time may be exceeded."""
 
+KEYS_CHANGED = 4.0
+"""From a change of the key file to its being in force in every ingress: two looks, a second apart, and room."""
+
 MEMORY_FLAT = 5_000_000
 """By how many bytes a process may have grown after hundreds of refused requests."""

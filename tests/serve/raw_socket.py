@@ -56,6 +56,17 @@ class RawConnection:
             num_sent += len(data)
         return num_sent
 
+    def send_until_cut(self, data: bytes, max_bytes: int) -> int:
+        """Send it again and again until the other side takes no more; how many bytes, at most ``max_bytes``."""
+        num_sent = 0
+        while num_sent < max_bytes and self.send(data):
+            num_sent += len(data)
+        return num_sent
+
+    def end_sending(self) -> None:
+        """Say that no more comes, and go on listening."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def readable(self, seconds: float) -> bool:
         """Whether an answer, or the end, comes within so many seconds."""
         return bool(select.select([self._socket], [], [], seconds)[0])

@@ -9,25 +9,34 @@ from pathlib import Path
 
 import httpx
 import pytest
+import requests
 
 from chaos.stage import changed_config
 from deployments.key_source import VARIABLE
 from deployments.launched import Service, launched
+from tests.serve import bounds
 from tests.serve.callers import LONG_JOB, make_key, open_request
 from tests.serve.processes import wait_until
+from tests.serve.real_clients import CLIENTS
 
 SMALL_JOB = {"sequence_size": 10, "num_sequences": 1}
 
 
 ALICE, ALICES_LINE = make_key("alice")
 BOB, BOBS_LINE = make_key("bob")
+CAROL, CAROLS_LINE = make_key("carol")
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("keys") / "keys"
     path.write_text(f"# who may call\n{ALICES_LINE}\n{BOBS_LINE}\n")
-    with launched("--cpus", "2", "--api-keys-file", str(path)) as started:
+    return path
+
+
+@pytest.fixture(scope="module")
+def guarded(key_file: Path) -> Iterator[Service]:
+    with launched("--cpus", "2", "--api-keys-file", str(key_file)) as started:
         yield started
 
 
@@ -46,8 +55,18 @@ def test_only_who_has_a_key_may_call(guarded: Service) -> None:
             assert answer.json()["request_id"] == answer.headers["x-request-id"]
         no_key = httpx.get(f"{guarded.url}/pool")
         assert (no_key.status_code, no_key.headers["www-authenticate"]) == (401, 'Bearer realm="fibonacci"')
-        for path in ("/livez", "/readyz", "/docs", "/openapi.json", "/problems/caller-limit"):
+        for path in ("/livez", "/readyz", "/docs", "/openapi.json", "/problems", "/problems/caller-limit"):
             assert httpx.get(guarded.url + path).status_code == 200
+        assert httpx.get(guarded.url, follow_redirects=True).url.path == "/docs"
+
+
+def test_a_users_netrc_file_is_what_the_refusal_speaks_of(
+    guarded: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    answer = requests.get(f"{guarded.url}/pool", headers={"Authorization": f"Bearer {ALICE}"}, timeout=10)
+    assert (answer.status_code, "Basic came instead" in answer.json()["detail"]) == (401, True)
 
 
 def test_a_caller_without_a_key_is_refused_before_its_body_is_there(guarded: Service) -> None:
@@ -56,6 +75,10 @@ def test_a_caller_without_a_key_is_refused_before_its_body_is_there(guarded: Ser
         head = ("POST /fibonacci HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 1000000000")
         connection.sendall("\r\n".join((*head, "", "")).encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_caller_without_a_key_reads_so_whatever_it_sends(guarded: Service) -> None:
+    assert CLIENTS["urllib"](f"{guarded.url}/fibonacci", 8_000_000, 5) == [401] * 5
 
 
 def test_a_caller_that_floods_is_stopped_and_another_is_not(guarded: Service) -> None:
@@ -68,6 +91,33 @@ def test_a_caller_that_floods_is_stopped_and_another_is_not(guarded: Service) ->
             answer = bob.post("/fibonacci", json={"sequence_size": 100_000, "num_sequences": 4})
             assert answer.raise_for_status().json()["sizes"] == [100_000] * 4
         wait_until(lambda: alice.get("/pool").json()["unfinished_jobs"] == 0, 10, "alice's job is gone")
+
+
+def test_keys_can_be_changed_while_the_service_runs(guarded: Service, key_file: Path) -> None:
+    def statuses() -> tuple[int, int, int]:
+        with caller(guarded, ALICE) as alice, caller(guarded, BOB) as bob, caller(guarded, CAROL) as carol:
+            found = [client.get("/pool").status_code for client in (alice, bob, carol)]
+        return found[0], found[1], found[2]
+
+    before = key_file.read_text()
+    try:
+        assert statuses() == (200, 200, 401)
+        key_file.with_name("new").write_text(f"{ALICES_LINE}\n{CAROLS_LINE}\n")
+        key_file.with_name("new").rename(key_file)
+        wait_until(lambda: statuses() == (200, 401, 200), bounds.KEYS_CHANGED, "carol for bob")
+        key_file.write_text("alice:secret\n")
+        wait_until(lambda: "the API keys stay as they were" in logged(guarded), bounds.KEYS_CHANGED, "it says so")
+        assert statuses() == (200, 401, 200)
+        assert logged(guarded).count("the API keys stay as they were") == 1
+    finally:
+        key_file.write_text(before)
+    wait_until(lambda: statuses() == (200, 200, 401), bounds.KEYS_CHANGED, "as before")
+
+
+def logged(service: Service) -> str:
+    """What the ingress has logged so far."""
+    (logs,) = [Path(line.split()[1]) for line in service.output if line.startswith("logs: ")]
+    return "".join(path.read_text() for path in (logs / "serve").glob("replica_*FibonacciIngress*.log"))
 
 
 def test_no_key_stands_in_any_log(guarded: Service) -> None:

@@ -2,12 +2,16 @@
 
 import contextlib
 import json
+import shutil
+import subprocess
 import time
 
 import pytest
 
+from app.unread_body import MAX_SILENT_SECONDS
 from deployments.launched import Service
-from tests.serve.hostile_requests import ALL, APP, Hostile
+from tests.serve import bounds
+from tests.serve.hostile_requests import ALL, APP, HAPROXY, Hostile
 from tests.serve.raw_socket import CHUNKED, Answer, RawConnection, chunked, request
 
 JOB = b'{"sequence_size": 10, "num_sequences": 1}'
@@ -94,6 +98,32 @@ def test_head_is_get_without_a_body(service: Service, path: bytes) -> None:
         assert (head.status, head.media_type) == (get.status, get.media_type) == (200, head.media_type)
 
 
+@pytest.mark.parametrize("data", [request(JOB), b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["job", "livez"])
+def test_a_half_closed_connection_is_taken_for_a_caller_that_left(service: Service, data: bytes) -> None:
+    with RawConnection(service.url) as connection:
+        connection.send(data)
+        connection.end_sending()
+        with contextlib.suppress(ConnectionError):  # or it just ends
+            answer = connection.answer()
+            assert (answer.status, answer.media_type) == (400, HAPROXY)
+
+
+def test_http_2_without_tls_is_not_spoken(service: Service) -> None:
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+    with RawConnection(service.url) as connection:
+        connection.send(preface)
+        assert connection.answer().status == 400
+        assert connection.ends_within(1.0)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+def test_curl_gets_no_answer_over_http_2_without_tls(service: Service) -> None:
+    command = ["curl", "-s", "--noproxy", "*", "--http2-prior-knowledge", "--max-time", "5", f"{service.url}/livez"]
+    done = subprocess.run(command, capture_output=True, timeout=10, check=False)
+    assert done.returncode != 0
+    assert done.stdout == b""
+
+
 def test_options_says_what_is_allowed(service: Service) -> None:
     with RawConnection(service.url) as connection:
         connection.send(b"OPTIONS /fibonacci HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -112,4 +142,5 @@ def test_after_a_refusal_the_next_request_is_the_next_request(service: Service, 
             with contextlib.suppress(ConnectionError):
                 assert sizes(connection.answer()) == [77]
         else:  # it was taken for the rest of a body that nobody reads
-            assert connection.is_cut_within(1.0, b" ")
+            connection.readable(MAX_SILENT_SECONDS)
+            assert connection.is_cut_within(bounds.SLOW_REFUSED, b" ")

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from app.settings import Settings
-from deployments.application import build
+from deployments.application import application
 from deployments.launched import Service
 
 ROOT = Path(__file__).parents[2]
@@ -159,13 +159,13 @@ def test_the_version_stands_in_the_changelog() -> None:
 
 
 def test_the_file_configures_the_deployments_that_there_are() -> None:
-    (application,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
-    built: Any = build(Settings.model_validate(application["args"]))
+    (configured,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
+    built: Any = application(Settings.model_validate(configured["args"]), None)
     names = {built._bound_deployment.name, built._bound_deployment.init_args[1]._bound_deployment.name}
-    assert {deployment["name"] for deployment in application["deployments"]} == names
+    assert {deployment["name"] for deployment in configured["deployments"]} == names
 
 
 def test_the_file_sets_defaults_as_they_are() -> None:
-    (application,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
-    assert Settings.model_validate(application["args"]) == Settings()
-    assert application["args"].keys() == Settings.model_fields.keys()
+    (configured,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
+    assert Settings.model_validate(configured["args"]) == Settings()
+    assert configured["args"].keys() == Settings.model_fields.keys()

@@ -32,11 +32,11 @@ class Slow:
 
 WITHOUT_END = b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: "
 SLOW = [
-    Slow(request(b"", length=b"60"), b" ", BODY_SECONDS),
-    Slow(request(b'{"seq', length=b"60"), b"", BODY_SECONDS),
+    Slow(request(b"", length=b"6000"), b" ", BODY_SECONDS),
+    Slow(request(b'{"seq', length=b"6000"), b"", BODY_SECONDS),
     Slow(request(b"", headers=CHUNKED, length=b""), b"1\r\n \r\n", BODY_SECONDS),
     Slow(request(b"2;" + b"a" * 100_000, headers=CHUNKED, length=b""), b"a", BODY_SECONDS),
-    Slow(request(b"", length=b"60", content_type=b"text/plain"), b" ", 0.0, 415),
+    Slow(request(b"", length=b"6000", content_type=b"text/plain"), b" ", 0.0, 415),
     Slow(WITHOUT_END, b"a", HEAD_SECONDS, media_type=HAPROXY),
     Slow(WITHOUT_END, b"", HEAD_SECONDS, media_type=HAPROXY),
     Slow(b"", b"", HEAD_SECONDS, media_type=HAPROXY),
@@ -60,7 +60,7 @@ def send_slowly(service: Service, slow: Slow) -> str:
 def test_slow_callers_are_sent_away_and_nobody_waits_for_them(service: Service, client: httpx.Client) -> None:
     with ThreadPoolExecutor(len(SLOW)) as pool, ExitStack() as others:
         for _ in range(200):
-            others.enter_context(RawConnection(service.url)).send(request(b"{", length=b"60"))
+            others.enter_context(RawConnection(service.url)).send(request(b"{", length=b"6000"))
         ends = [pool.submit(send_slowly, service, slow) for slow in SLOW]
         assert_short_jobs_are_short(client)
         assert "\n".join(end.result() for end in ends).strip() == ""

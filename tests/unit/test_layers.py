@@ -14,7 +14,10 @@ import app.fibonacci
 
 APP = Path(app.fibonacci.__file__).parent
 MODULES = sorted(path.stem for path in APP.glob("*.py") if path.stem != "__init__")
-SERVING = {"api", "authentication", "docs", "headers", "problems", "requests", "unread_body"}
+SERVING = {
+    "api", "authentication", "docs", "headers", "problem_docs", "problem_pages", "problems", "request_log", "requests",
+    "unread_body",
+}  # fmt: skip
 
 
 def loaded_by(module: str) -> set[str]:

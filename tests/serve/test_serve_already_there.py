@@ -1,0 +1,99 @@
+"""A cluster whose Serve runs already, without our options: the service is refused in one line, and then works."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from deployments.own_config import prepare
+from deployments.ports import free_port_range
+from tests.serve.processes import alive, descendants, wait_until
+from tests.serve.test_surface import read_token
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+ENVIRONMENT = os.environ | {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+@pytest.fixture
+def dashboard() -> Iterator[str]:
+    """The address of the dashboard of a cluster as ``ray start`` makes it."""
+    first = free_port_range(8)
+    names = (
+        "port",
+        "dashboard-port",
+        "dashboard-agent-listen-port",
+        "dashboard-agent-grpc-port",
+        "ray-client-server-port",
+    )
+    ports = dict(zip(names, range(first, first + 8), strict=False))
+    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:  # sockets have short paths
+        command = [str(BIN / "ray"), "start", "--head", "--block", "--num-cpus=2", f"--temp-dir={folder}"]
+        command += [f"--{name}={port}" for name, port in ports.items()]
+        head = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            url = f"http://127.0.0.1:{ports['dashboard-port']}"
+            wait_until(lambda: applications(url) == {}, 60, "the dashboard answers")
+            yield url
+        finally:
+            everything = descendants(head.pid)
+            head.terminate()
+            head.wait(30)
+            for process in alive(everything):
+                process.kill()
+
+
+def applications(dashboard: str) -> dict[str, Any] | None:
+    """What Serve's REST API says of them; None while nothing answers."""
+    try:
+        headers = {"Authorization": f"Bearer {read_token()}"}
+        answer = httpx.get(f"{dashboard}/api/serve/applications/", headers=headers, timeout=30)
+        answer.raise_for_status()
+    except httpx.HTTPError:
+        return None
+    found: dict[str, Any] = answer.json()["applications"]
+    return found
+
+
+def serve(dashboard: str, *arguments: str) -> str:
+    """The output of a command of Serve's."""
+    address = {"RAY_ADDRESS": "", "RAY_DASHBOARD_ADDRESS": dashboard}
+    command = [str(BIN / "serve"), *arguments]
+    done = subprocess.run(
+        command, env=ENVIRONMENT | address, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.timeout(240)
+def test_it_is_refused_in_one_line_and_works_when_serve_is_started_anew(dashboard: str, tmp_path: Path) -> None:
+    config = prepare(yaml.safe_load((ROOT / "serve_config.yaml").read_text()), None, 0, tmp_path)
+    url = f"http://127.0.0.1:{config['http_options']['port']}"
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    bare = {"http_options": config["http_options"], "applications": config["applications"]}
+    (tmp_path / "bare.yaml").write_text(yaml.safe_dump(bare))
+
+    def status() -> str:
+        application = (applications(dashboard) or {}).get("fibonacci", {})
+        return str(application.get("status"))
+
+    serve(dashboard, "deploy", str(tmp_path / "bare.yaml"))
+    wait_until(lambda: status() == "DEPLOY_FAILED", 60, "it is refused")
+    (message,) = (applications(dashboard) or {})["fibonacci"]["message"].strip().splitlines()
+    assert "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH" in message
+    assert "serve shutdown" in message
+    assert message in " ".join(serve(dashboard, "status").split())
+
+    serve(dashboard, "shutdown", "-y")
+    serve(dashboard, "deploy", str(tmp_path / "own.yaml"))
+    wait_until(lambda: status() == "RUNNING", 90, "it runs")
+    job = {"sequence_size": 10, "num_sequences": 1}
+    assert httpx.post(f"{url}/fibonacci", json=job).raise_for_status().json()["sizes"] == [10]
