@@ -10,7 +10,6 @@ import select
 import signal
 import sys
 
-
 STEPS = 15
 """The wait is counted in so many steps, not read from a clock: where guard and guarded stood still together (`docker
 pause`, a suspended machine) the clock went on, and at most one step is over when they go on."""
