@@ -14,10 +14,9 @@ from deployments.shape import mapping, settings_of_applications
 
 SLACK_SECONDS = 10.0
 """For the answer itself, after the deadline."""
-HEAD_SECONDS = 10.0
-"""How long a request's head may take: serve_config.yaml, after RAY_SERVE_HAPROXY_RETRY_ON."""
-KEEP_ALIVE_SECONDS = 90
-"""Serve's default."""
+KEEP_ALIVE_SECONDS, HEAD_SECONDS = 15.0, 10.0
+"""How long HAProxy keeps an idle connection, and how long a request's head may take: serve_config.yaml, after
+RAY_SERVE_HAPROXY_RETRY_ON."""
 SERVER_TIMEOUT = "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
 HARD_STOP = "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S"
 GRACEFUL = "graceful_shutdown_timeout_s"
@@ -35,8 +34,7 @@ def least(config: dict[str, Any]) -> dict[str, int]:
     found = [settings for args in settings_of_applications(config) if (settings := _settings(args)) is not None]
     deadline = max((each.max_timeout_seconds for each in found), default=0.0) + SLACK_SECONDS
     body = max((each.body_timeout_seconds for each in found), default=0.0)
-    keep_alive = _number(mapping(config, "http_options"), "keep_alive_timeout_s", KEEP_ALIVE_SECONDS)
-    late = math.ceil(deadline + keep_alive + HEAD_SECONDS + body)
+    late = math.ceil(deadline + KEEP_ALIVE_SECONDS + HEAD_SECONDS + body)
     return {SERVER_TIMEOUT: math.ceil(deadline), HARD_STOP: late, GRACEFUL: late}
 
 
@@ -48,10 +46,10 @@ def raise_to_fit(config: dict[str, Any]) -> None:
     seconds = least(config)
     env_vars = mapping(config, "controller_options", "runtime_env", "env_vars")
     for name in (SERVER_TIMEOUT, HARD_STOP):
-        env_vars[name] = str(math.ceil(max(_number(env_vars, name, 0), seconds[name])))
+        env_vars[name] = str(math.ceil(max(_number(env_vars, name), seconds[name])))
     for application in config.get("applications") or []:
         for deployment in _ours(application):
-            deployment[GRACEFUL] = max(_number(deployment, GRACEFUL, 0), seconds[GRACEFUL])
+            deployment[GRACEFUL] = max(_number(deployment, GRACEFUL), seconds[GRACEFUL])
 
 
 def _settings(args: dict[str, Any]) -> Settings | None:
@@ -74,11 +72,9 @@ def _ours(application: dict[str, Any]) -> list[dict[str, Any]]:
     return [each for each in entries if each.get("name") in DEPLOYMENTS]
 
 
-def _number(parent: dict[str, Any], key: str, default: float) -> float:
+def _number(parent: dict[str, Any], key: str) -> float:
     value = parent.get(key)
-    if value is None:
-        return default
     try:
-        return float(value)
+        return 0.0 if value is None else float(value)
     except (TypeError, ValueError):
         raise LaunchError(f"the configuration's {key} is no number: {value!r}") from None

@@ -39,7 +39,7 @@ def test_it_may_do_little(tmp_path: Path) -> None:
 
 def test_it_runs_the_launcher_and_gives_it_time_and_files() -> None:
     unit = configparser.ConfigParser(interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
     unit.read(UNIT)
     service = unit["Service"]
     program, *arguments = shlex.split(service["ExecStart"])

@@ -7,7 +7,16 @@ import pytest
 import yaml
 
 from deployments.console import LaunchError
-from deployments.timeouts import DEPLOYMENTS, GRACEFUL, HARD_STOP, HEAD_SECONDS, SERVER_TIMEOUT, least, raise_to_fit
+from deployments.timeouts import (
+    DEPLOYMENTS,
+    GRACEFUL,
+    HARD_STOP,
+    HEAD_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    SERVER_TIMEOUT,
+    least,
+    raise_to_fit,
+)
 
 ROOT = Path(__file__).parents[2]
 OURS = "{name: a, import_path: 'deployments.application:build', args: {max_timeout_seconds: 900}}"
@@ -30,17 +39,13 @@ def test_the_shipped_file_fits_its_own_deadline_and_is_left_alone() -> None:
     text = (ROOT / "serve_config.yaml").read_text()
     assert seconds(raised(text)) == seconds(yaml.safe_load(text))
     assert f"timeout http-request {HEAD_SECONDS:.0f}s" in text
+    assert f"timeout http-keep-alive {KEEP_ALIVE_SECONDS:.0f}s" in text
 
 
 def test_all_follow_a_longer_deadline() -> None:
     found = seconds(raised(f"applications: [{OURS}]"))
     assert found[SERVER_TIMEOUT] == 910
-    assert [found[name] for name in (HARD_STOP, *DEPLOYMENTS)] == [910 + 90 + 10 + 10] * 3
-
-
-def test_an_idle_connection_of_an_old_haproxy_takes_one_more_request() -> None:
-    config = yaml.safe_load(f"{{http_options: {{keep_alive_timeout_s: 15}}, applications: [{OURS}]}}")
-    assert least(config)[HARD_STOP] == 910 + 15 + 10 + 10
+    assert [found[name] for name in (HARD_STOP, *DEPLOYMENTS)] == [910 + 15 + 10 + 10] * 3
 
 
 def test_the_longest_deadline_of_all_applications_counts() -> None:
@@ -72,7 +77,6 @@ def test_settings_that_are_none_are_left_to_who_reads_them() -> None:
     "text",
     [
         f"controller_options: {{runtime_env: {{env_vars: {{{HARD_STOP}: soon}}}}}}",
-        "http_options: {keep_alive_timeout_s: [15]}",
         f"applications: [{{deployments: [{{name: FibonacciWorker, {GRACEFUL}: long}}]}}]",
         "applications: [{deployments: 5}]",
     ],
