@@ -4,7 +4,7 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -90,11 +90,24 @@ def test_health_and_jobs_are_answered_through_it(behind_nginx: httpx.Client) -> 
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
 
 
-@pytest.mark.parametrize("num_bytes", [70_000, 1_000_000, 8_000_000])
-def test_a_body_that_is_too_long_is_refused_by_the_service(behind_nginx: httpx.Client, num_bytes: int) -> None:
+def chunked(body: bytes) -> Iterator[bytes]:
+    yield body
+
+
+@pytest.mark.parametrize("content_of", [bytes, chunked])
+@pytest.mark.parametrize("num_bytes", [65_537, 70_000, 1_000_000, 8_000_000])
+def test_a_body_that_is_too_long_is_refused_by_the_service(
+    behind_nginx: httpx.Client, num_bytes: int, content_of: Callable[[bytes], bytes | Iterator[bytes]]
+) -> None:
     headers = {"Content-Type": "application/json"}
-    refused = [behind_nginx.post("/fibonacci", content=b" " * num_bytes, headers=headers) for _ in range(TRIES)]
+    body = b" " * num_bytes
+    refused = [behind_nginx.post("/fibonacci", content=content_of(body), headers=headers) for _ in range(TRIES)]
     assert {(each.status_code, each.headers["content-type"]) for each in refused} == {(413, "application/problem+json")}
+
+
+def test_a_body_of_64_kb_is_taken(behind_nginx: httpx.Client) -> None:
+    body = b'{"sequence_size": 10, "num_sequences": 1}'.ljust(65_536)
+    assert behind_nginx.post("/fibonacci", content=body, headers={"Content-Type": "application/json"}).is_success
 
 
 def test_who_leaves_it_leaves_the_service(service: Service, behind_nginx: httpx.Client) -> None:
