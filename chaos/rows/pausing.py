@@ -1,7 +1,9 @@
 """All of the service stands still for a while, as under `docker pause`, and goes on."""
 
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 
 import httpx
 import psutil
@@ -13,29 +15,42 @@ from chaos.record import OK
 from chaos.stage import Stage
 from tests.serve.processes import alive, descendants
 
+Pause = Callable[[list[psutil.Process]], AbstractContextManager[None]]
+
 PAUSE_SECONDS = 60.0
 JOBS = (LocalJob(300_000, 30), *[JobSpec(100_000, 40)] * 7)
 """About a core-second each, and one of six in one call."""
+SETTLE_SECONDS = 20.0
+"""Three health checks in a row, after which Serve or Ray would give a process up."""
 COMES_AND_GOES = "ray::IDLE"
 """Processes that Ray keeps for tasks to come, for a while."""
 
 
-def paused(stage: Stage, seconds: float = PAUSE_SECONDS) -> Outcome:
-    """Every process is stopped, the launcher and the guards too, with jobs in flight and a connection kept open."""
+@contextmanager
+def suspended(processes: list[psutil.Process]) -> Iterator[None]:
+    """They stand still meanwhile."""
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+def paused(stage: Stage, seconds: float = PAUSE_SECONDS, pause: Pause = suspended) -> Outcome:
+    """Every process stands still, the launcher and the guards too, with jobs in flight and a connection kept open."""
     everything = lasting(stage)
     with ThreadPoolExecutor(1) as callers, httpx.Client(base_url=stage.url, timeout=30) as kept:
         kept.get("/livez").raise_for_status()
         posted = callers.submit(all_at_once, stage.url, JOBS)
         in_flight = stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == len(JOBS)), 10)
-        for process in everything:
-            process.suspend()
-        time.sleep(seconds)
-        for process in everything:
-            process.resume()
+        with pause(everything):
+            time.sleep(seconds)
         status = kept.get("/livez").status_code
         record = posted.result()
     whole = stage.until(stage.is_whole, 10)
-    time.sleep(30)  # three health checks of each that Serve or Ray might have given up
+    time.sleep(SETTLE_SECONDS)
     return outcome_of(
         record,
         Check("all in flight after, s", in_flight, 10, quiet=True),
