@@ -1,10 +1,12 @@
 """How many workers the pool wants, on these nodes and beside these other replicas."""
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
+from ray.serve.config import AutoscalingPolicy
 
 from deployments.scaling import ClusterCpuPolicy, Others, count_workers, others_than
 
@@ -93,3 +95,10 @@ def test_at_least_one_worker_is_wanted(deployments: dict[str, Any], monkeypatch:
     monkeypatch.setattr("ray.nodes", lambda: NODES)
     monkeypatch.setattr("ray._private.state.state", mock.Mock(get_draining_nodes=dict))
     assert ClusterCpuPolicy()(mock.Mock(deployment_id="pool")) == (1, {})
+
+
+def test_the_policy_can_be_sent_to_the_controller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serve pickles it with all that it refers to, in a process that is connected to Ray."""
+    monkeypatch.setattr("ray._private.state.state.gcs_options", threading.Lock(), raising=False)
+    policy = AutoscalingPolicy(policy_function="deployments.scaling:ClusterCpuPolicy")  # type: ignore[no-untyped-call]
+    assert policy.get_policy().__name__ == "ClusterCpuPolicy"
