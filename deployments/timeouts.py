@@ -19,6 +19,7 @@ KEEP_ALIVE_SECONDS, HEAD_SECONDS = 15.0, 10.0
 RAY_SERVE_HAPROXY_RETRY_ON."""
 SERVER_TIMEOUT = "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
 HARD_STOP = "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S"
+QUARANTINE = "RAY_SERVE_PORT_QUARANTINE_S"
 GRACEFUL = "graceful_shutdown_timeout_s"
 DEPLOYMENTS = ("FibonacciIngress", "FibonacciWorker")
 IMPORT_PATH = "deployments.application:build"
@@ -27,15 +28,17 @@ IMPORT_PATH = "deployments.application:build"
 def least(config: dict[str, Any]) -> dict[str, int]:
     """The least seconds of each, for the longest ``max_timeout_seconds`` of all applications.
 
-    What answers a job may be silent until its deadline. A HAProxy that was replaced, and an ingress or a worker that
-    leaves, are still needed until then; and after a reload an idle connection of the old HAProxy takes one more
-    request. What are no settings of ours is left to those who read them.
+    What answers a job may be silent until its deadline. A HAProxy that was replaced takes one more request on each idle
+    connection, perhaps to a port that an ingress left, so nobody else has that port meanwhile. It, and an ingress or a
+    worker that leaves, are needed until the deadline of that request. What are no settings of ours is left to those who
+    read them.
     """
     found = [settings for args in settings_of_applications(config) if (settings := _settings(args)) is not None]
     deadline = max((each.max_timeout_seconds for each in found), default=0.0) + SLACK_SECONDS
     body = max((each.body_timeout_seconds for each in found), default=0.0)
-    late = math.ceil(deadline + KEEP_ALIVE_SECONDS + HEAD_SECONDS + body)
-    return {SERVER_TIMEOUT: math.ceil(deadline), HARD_STOP: late, GRACEFUL: late}
+    late = KEEP_ALIVE_SECONDS + HEAD_SECONDS + body
+    longest = math.ceil(late + deadline)
+    return {SERVER_TIMEOUT: math.ceil(deadline), HARD_STOP: longest, GRACEFUL: longest, QUARANTINE: math.ceil(late)}
 
 
 def raise_to_fit(config: dict[str, Any]) -> None:
@@ -45,7 +48,7 @@ def raise_to_fit(config: dict[str, Any]) -> None:
     """
     seconds = least(config)
     env_vars = mapping(config, "controller_options", "runtime_env", "env_vars")
-    for name in (SERVER_TIMEOUT, HARD_STOP):
+    for name in (SERVER_TIMEOUT, HARD_STOP, QUARANTINE):
         env_vars[name] = str(math.ceil(max(_number(env_vars, name), seconds[name])))
     for application in config.get("applications") or []:
         for deployment in _ours(application):

@@ -13,6 +13,7 @@ from deployments.timeouts import (
     HARD_STOP,
     HEAD_SECONDS,
     KEEP_ALIVE_SECONDS,
+    QUARANTINE,
     SERVER_TIMEOUT,
     least,
     raise_to_fit,
@@ -30,7 +31,7 @@ def raised(text: str) -> dict[str, Any]:
 
 def seconds(config: dict[str, Any]) -> dict[str, float]:
     env_vars = config["controller_options"]["runtime_env"]["env_vars"]
-    found = {name: float(env_vars[name]) for name in (SERVER_TIMEOUT, HARD_STOP)}
+    found = {name: float(env_vars[name]) for name in (SERVER_TIMEOUT, HARD_STOP, QUARANTINE)}
     entries = [each for application in config["applications"] for each in application["deployments"]]
     return found | {each["name"]: each[GRACEFUL] for each in entries}
 
@@ -46,6 +47,11 @@ def test_all_follow_a_longer_deadline() -> None:
     found = seconds(raised(f"applications: [{OURS}]"))
     assert found[SERVER_TIMEOUT] == 910
     assert [found[name] for name in (HARD_STOP, *DEPLOYMENTS)] == [910 + 15 + 10 + 10] * 3
+
+
+def test_a_port_stays_free_while_an_old_haproxy_may_send_requests_to_it() -> None:
+    config = yaml.safe_load(f"applications: [{OURS.replace('900', '900, body_timeout_seconds: 100')}]")
+    assert least(config)[QUARANTINE] == 15 + 10 + 100
 
 
 def test_the_longest_deadline_of_all_applications_counts() -> None:
