@@ -16,7 +16,7 @@ from chaos.jobs import GREATEST_SIZE, LEAST_SIZE, JobSpec, digest, mixed_jobs, t
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record, Request
 from chaos.registry import CI_ROWS, ROWS, Row
-from chaos.rows import serving, workers
+from chaos.rows import pausing, serving, workers
 from chaos.run import run_row
 from chaos.stage import Capacity, Stage, staged
 from chaos.table import table, with_table
@@ -295,6 +295,29 @@ def test_a_process_is_killed_and_another_comes_back_or_the_row_is_broken(
     assert ([check.what for check in never.broken], never.only_slow) == (["its process back after, s"], False)
     under_load.processes.side_effect = [[], [successor]]
     assert [check.what for check in row(under_load, seconds=0).broken] == ["killed"]
+
+
+@pytest.mark.parametrize(
+    ("after", "alive", "broken"),
+    [
+        (["launcher", "worker"], ["launcher", "worker"], []),
+        (["launcher"], ["launcher"], ["processes that ended"]),
+        (["launcher", "worker", "another"], ["launcher", "worker"], ["processes that are new"]),
+    ],
+)
+def test_a_process_that_is_replaced_after_a_pause_is_a_broken_promise(
+    after: list[str], alive: list[str], broken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([["launcher", "worker"], after])
+    stage = mock.Mock(until=lambda *_: 1.0, url="http://x")
+    stage.left_behind.return_value = []
+    monkeypatch.setattr(pausing, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(pausing, "lasting", lambda _: next(found))
+    monkeypatch.setattr(pausing, "alive", lambda _: alive)
+    monkeypatch.setattr(pausing, "all_at_once", lambda *_: Record([request(0, "a")]))
+    monkeypatch.setattr("httpx.Client.get", lambda *_: mock.Mock(status_code=200))
+    outcome = pausing.paused(stage, 0.0, lambda _: contextlib.nullcontext())
+    assert [check.what for check in outcome.broken] == broken
 
 
 @pytest.mark.parametrize(
