@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import httpx
 import psutil
@@ -41,6 +41,7 @@ def suspended(processes: list[psutil.Process]) -> Iterator[None]:
 def paused(stage: Stage, seconds: float = PAUSE_SECONDS, pause: Pause = suspended) -> Outcome:
     """Every process stands still, the launcher and the guards too, with jobs in flight and a connection kept open."""
     everything = lasting(stage)
+    titles = {process: title(process) for process in everything}
     with ThreadPoolExecutor(1) as callers, httpx.Client(base_url=stage.url, timeout=30) as kept:
         kept.get("/livez").raise_for_status()
         posted = callers.submit(all_at_once, stage.url, JOBS)
@@ -51,15 +52,26 @@ def paused(stage: Stage, seconds: float = PAUSE_SECONDS, pause: Pause = suspende
         record = posted.result()
     whole = stage.until(stage.is_whole, 10)
     time.sleep(SETTLE_SECONDS)
-    return outcome_of(
+    left, new = set(alive(everything)), set(lasting(stage)) - set(everything)
+    outcome = outcome_of(
         record,
         Check("all in flight after, s", in_flight, 10, quiet=True),
         Check("status on the connection kept open", status, OK, "="),
         Check("all workers reply after, s", whole, 10, quiet=True),
-        Check("processes that ended", len(everything) - len(alive(everything)), 0),
-        Check("processes that are new", len(set(lasting(stage)) - set(everything)), 0),
+        Check("processes that ended", len(everything) - len(left), 0),
+        Check("processes that are new", len(new), 0),
         *stage.left_behind(),
     )
+    outcome.notes += [f"ended: {titles[process]}" for process in everything if process not in left]
+    outcome.notes += [f"new: {title(process)}" for process in new]
+    return outcome
+
+
+def title(process: psutil.Process) -> str:
+    """The beginning of its command line; nothing if it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())[:60]
+    return ""
 
 
 def lasting(stage: Stage) -> list[psutil.Process]:

@@ -313,6 +313,7 @@ def test_a_process_that_is_replaced_after_a_pause_is_a_broken_promise(
     stage.left_behind.return_value = []
     monkeypatch.setattr(pausing, "SETTLE_SECONDS", 0.0)
     monkeypatch.setattr(pausing, "lasting", lambda _: next(found))
+    monkeypatch.setattr(pausing, "title", str)
     monkeypatch.setattr(pausing, "alive", lambda _: alive)
     monkeypatch.setattr(pausing, "all_at_once", lambda *_: Record([request(0, "a")]))
     monkeypatch.setattr("httpx.Client.get", lambda *_: mock.Mock(status_code=200))
