@@ -12,6 +12,7 @@ from chaos.jobs import JobSpec, LocalJob
 from chaos.load import all_at_once
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import OK
+from chaos.rows.serving import HAPROXY
 from chaos.stage import Stage
 from tests.serve.processes import alive, descendants
 
@@ -40,6 +41,7 @@ def suspended(processes: list[psutil.Process]) -> Iterator[None]:
 
 def paused(stage: Stage, seconds: float = PAUSE_SECONDS, pause: Pause = suspended) -> Outcome:
     """Every process stands still, the launcher and the guards too, with jobs in flight and a connection kept open."""
+    stage.until(lambda: _haproxy_stays(stage), 60)
     everything = lasting(stage)
     titles = {process: title(process) for process in everything}
     with ThreadPoolExecutor(1) as callers, httpx.Client(base_url=stage.url, timeout=30) as kept:
@@ -65,6 +67,13 @@ def paused(stage: Stage, seconds: float = PAUSE_SECONDS, pause: Pause = suspende
     outcome.notes += [f"ended: {titles[process]}" for process in everything if process not in left]
     outcome.notes += [f"new: {title(process)}" for process in new]
     return outcome
+
+
+def _haproxy_stays(stage: Stage) -> bool:
+    """Whether it is not being replaced: it is, once more, just after the start."""
+    before = stage.processes(HAPROXY)
+    time.sleep(3.0)
+    return len(before) <= 1 and stage.processes(HAPROXY) == before
 
 
 def title(process: psutil.Process) -> str:

@@ -1,7 +1,6 @@
 """The kernel's freezer, which `docker pause` uses, stops all of the service for longer than any guard waits."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +10,9 @@ import psutil
 import pytest
 
 from chaos.rows.pausing import paused
-from chaos.rows.serving import HAPROXY
 from chaos.stage import Stage
 from deployments.companions import STILL_SECONDS
 from deployments.launched import Service
-from tests.serve.processes import descendants, wait_until
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -61,18 +58,10 @@ FREEZERS = {
 }
 
 
-def is_settled(service: Service) -> bool:
-    """Whether HAProxy is not being replaced: it is, once more, just after the start."""
-    before = descendants(service.process.pid, HAPROXY)
-    time.sleep(3.0)
-    return len(before) == 1 and descendants(service.process.pid, HAPROXY) == before
-
-
 @pytest.mark.parametrize("name", FREEZERS)
 def test_a_paused_service_goes_on_where_it_was(service: Service, name: str) -> None:
     freezer = FREEZERS[name]
     if not freezer.is_there:
         pytest.skip(f"needs root and a freezer of {name}")
-    wait_until(lambda: is_settled(service), 60, "HAProxy knows the ingress")
     outcome = paused(Stage(service, 2), STILL_SECONDS + 5, freezer.freeze)
     assert not [str(check) for check in outcome.broken], outcome.notes
