@@ -39,15 +39,17 @@ def suspended(processes: list[psutil.Process]) -> Iterator[None]:
             process.resume()
 
 
-def paused(stage: Stage, seconds: float = PAUSE_SECONDS, pause: Pause = suspended) -> Outcome:
+def paused(
+    stage: Stage, seconds: float = PAUSE_SECONDS, pause: Pause = suspended, jobs: tuple[JobSpec, ...] = JOBS
+) -> Outcome:
     """Every process stands still, the launcher and the guards too, with jobs in flight and a connection kept open."""
     stage.until(lambda: _haproxy_stays(stage), 60)
     everything = lasting(stage)
     titles = {process: title(process) for process in everything}
     with ThreadPoolExecutor(1) as callers, httpx.Client(base_url=stage.url, timeout=30) as kept:
         kept.get("/livez").raise_for_status()
-        posted = callers.submit(all_at_once, stage.url, JOBS)
-        in_flight = stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == len(JOBS)), 10)
+        posted = callers.submit(all_at_once, stage.url, jobs)
+        in_flight = stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == len(jobs)), 10)
         with pause(everything):
             time.sleep(seconds)
         status = kept.get("/livez").status_code

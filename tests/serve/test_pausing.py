@@ -9,11 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from chaos.jobs import JobSpec, LocalJob
 from chaos.rows.pausing import paused
 from chaos.stage import Stage
 from deployments.companions import STILL_SECONDS
 from deployments.launched import Service
 
+JOBS = (LocalJob(300_000, 12), JobSpec(100_000, 40))
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -63,5 +65,5 @@ def test_a_paused_service_goes_on_where_it_was(service: Service, name: str) -> N
     freezer = FREEZERS[name]
     if not freezer.is_there:
         pytest.skip(f"needs root and a freezer of {name}")
-    outcome = paused(Stage(service, 2), STILL_SECONDS + 5, freezer.freeze)
+    outcome = paused(Stage(service, 2), STILL_SECONDS + 5, freezer.freeze, JOBS)
     assert not [str(check) for check in outcome.broken], outcome.notes
