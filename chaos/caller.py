@@ -30,7 +30,7 @@ class Answer:
 
 async def get(url: str, path: str, timeout_seconds: float = 10) -> Answer:
     """Raises ``UnansweredError``."""
-    return await _send(url, f"GET {path} HTTP/1.1\r\n", b"", timeout_seconds)
+    return await ask(url, f"GET {path} HTTP/1.1\r\n", timeout_seconds=timeout_seconds)
 
 
 async def post(
@@ -40,10 +40,11 @@ async def post(
     content = json.dumps(body).encode()
     head = f"POST /fibonacci HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-    return await _send(url, head, content, timeout_seconds)
+    return await ask(url, head, content, timeout_seconds)
 
 
-async def _send(url: str, head: str, content: bytes, timeout_seconds: float) -> Answer:
+async def ask(url: str, head: str, content: bytes = b"", timeout_seconds: float = 10) -> Answer:
+    """Send this head, to which Host is added, and this content. Raises ``UnansweredError``."""
     address = urlsplit(url)
     writer = None
     try:

@@ -34,6 +34,14 @@ class JobSpec:
         return CostModel().seconds(work_of(0, self.sequence_size, self.num_sequences))
 
 
+class LocalJob(JobSpec):
+    """One worker computes it all, in one call."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return super().body | {"execution": "local"}
+
+
 def mixed_jobs() -> Iterator[JobSpec]:
     """Endless: 10 to 300,000 terms, evenly over the orders of magnitude, 1 to 4 sequences."""
     number = 0

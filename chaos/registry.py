@@ -13,7 +13,22 @@ from tempfile import TemporaryDirectory
 from unittest import mock
 
 from chaos.outcome import Outcome
-from chaos.rows import deploying, hostile, leaving, nodes, overload, serving, soak, stopping, timing, workers
+from chaos.rows import (
+    crowd,
+    deploying,
+    hostile,
+    inventing,
+    lasting,
+    leaving,
+    nodes,
+    overload,
+    pausing,
+    serving,
+    soak,
+    stopping,
+    timing,
+    workers,
+)
 from chaos.stage import LIAR, Change, Stage, changed_config, grpc, sabotaged, staged, two_ingresses
 from deployments.launched import StartError, started
 from tests.serve.processes import descendants
@@ -107,15 +122,8 @@ def two_nodes(*changes: Change) -> Iterator[Stage]:
 
 
 @contextmanager
-def first_stop(*changes: Change) -> Iterator[Stage]:
-    """A service to stop."""
-    with staged(*changes) as stage:
-        yield stage
-
-
-@contextmanager
-def second_stop(*changes: Change) -> Iterator[Stage]:
-    """Another service to stop."""
+def to_stop(*changes: Change) -> Iterator[Stage]:
+    """A service to stop: each of these rows has one of its own, for the one before leaves none."""
     with staged(*changes) as stage:
         yield stage
 
@@ -124,13 +132,6 @@ def second_stop(*changes: Change) -> Iterator[Stage]:
 def impatient(*changes: Change) -> Iterator[Stage]:
     """A service to stop that waits only a few seconds for its jobs."""
     with staged(*changes, options=("--grace-seconds", f"{stopping.SHORT_GRACE_SECONDS:g}")) as stage:
-        yield stage
-
-
-@contextmanager
-def third_stop(*changes: Change) -> Iterator[Stage]:
-    """One more service to stop."""
-    with staged(*changes) as stage:
         yield stage
 
 
@@ -150,6 +151,9 @@ ROWS = (
         timing.long_batches),
     Row("deadlines", "deadlines, and Serve's own headers", staged, timing.deadlines),
     Row("hostile", "hostile bodies and content types of every kind", staged, hostile.refused),
+    Row("idle-connections", "5,000 idle connections", staged, crowd.idle_connections),
+    Row("invented-names", "12,000 invented methods, paths and header names", staged, inventing.invented_names),
+    Row("paused", "all of it stands still for 60 s, `SIGSTOP` and `SIGCONT`", staged, pausing.paused),
     Row("soak", "sustainable load for 2 minutes", staged, soak.soaked),
     Row("redeploy", "a redeploy with changed settings", staged, deploying.redeployed),
     Row("redeploy-broken", "a redeploy that cannot start", staged, deploying.redeployed_badly),
@@ -161,6 +165,8 @@ ROWS = (
     Row("manager-killed", "Serve's actor that runs HAProxy, `kill -9`", staged, serving.manager_killed, False),
     Row("ingress-killed", "one of two ingress replicas, `kill -9`", twins, serving.ingress_killed),
     Row("ingress-orphans", "the ingress that all workers work for, `kill -9`", twins, serving.ingress_orphans, False),
+    Row("long-redeploy", "a job of 4 minutes across a redeploy and the `kill -9` of another ingress", twins,
+        lasting.redeployed_and_killed, False),
     Row("start-hampered", "HAProxy's manager, `kill -9` as the service starts", hampered, serving.started_anyway,
         False),
     Row("flipped-bits", "a worker that flips a bit in every fifth segment", saboteurs, workers.flipped_bits),
@@ -170,8 +176,22 @@ ROWS = (
     Row("grpc-leavers", "with gRPC, 1,000 callers that leave at random moments", over_grpc, leaving.callers_leave),
     Row("node-joins", "a node joins", two_nodes, nodes.node_joins),
     Row("node-leaves", "a node leaves in the middle of jobs", two_nodes, nodes.node_leaves),
-    Row("sigterm", "SIGTERM to the launcher with 8 jobs in flight", first_stop, stopping.sigterm),
-    Row("sigint", "SIGINT to the launcher with 8 jobs in flight", second_stop, stopping.sigint),
+    Row("sigterm", "SIGTERM to the launcher with 8 jobs in flight", to_stop, stopping.sigterm),
+    Row("sigint", "SIGINT to the launcher with 8 jobs in flight", to_stop, stopping.sigint),
+    Row("group-sigterm", "SIGTERM to the launcher's whole process group with 8 jobs in flight", to_stop,
+        stopping.group_sigterm),
+    Row("group-sighup", "SIGHUP to the launcher's whole process group with 8 jobs in flight", to_stop,
+        stopping.group_sighup),
     Row("sigterm-drops", "SIGTERM to the launcher with a job that outlasts its 4 s", impatient, stopping.dropped),
-    Row("sigterm-twice", "SIGTERM to the launcher with a long job, twice", third_stop, stopping.signalled_twice),
+    Row("sigterm-twice", "SIGTERM to the launcher with a long job, twice", to_stop, stopping.signalled_twice),
 )  # fmt: skip
+
+CI_ROWS = (
+    "workers-killed", "worker-killed", "worker-frozen", "controller-killed", "leavers", "overload", "busy-and-full",
+    "deadlines", "hostile", "idle-connections", "invented-names", "redeploy", "redeploy-no-worker", "haproxy-killed",
+    "ingress-killed", "flipped-bits", "poison", "node-leaves", "sigterm", "group-sigterm", "group-sighup",
+    "sigterm-drops",
+)  # fmt: skip
+"""What CI runs, in at most 20 minutes. Of kinds of faults that are much alike it has one row: no second way to kill all
+workers, the proxy or a job's ingress, to signal the launcher, or to deploy what cannot start, and nothing over gRPC.
+It leaves out what lasts minutes by itself (`paused`, `long-redeploy`, `long-batches`, `soak`)."""

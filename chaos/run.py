@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ import psutil
 
 from chaos.caller import UnansweredError
 from chaos.outcome import Check, Outcome
-from chaos.registry import ROWS, Row, StartStage
+from chaos.registry import CI_ROWS, ROWS, Row, StartStage
 from chaos.rows.soak import soaked
 from chaos.stage import Capacity, Change, Stage, default_proxy
 from chaos.table import table, with_table
@@ -29,6 +30,8 @@ from deployments.launched import StartError
 
 README = Path("README.md")
 RESULTS = Path("benchmarks/results")
+CI = "ci"
+"""Instead of rows' names: ``registry.CI_ROWS``."""
 BROKEN = "broken"
 """Instead of rows' names: those in which the run before was only slow, or did not come to. What else it did not keep
 stays broken: a wrong answer is not made right by another try. By its name every row can be run again."""
@@ -42,6 +45,8 @@ FAILURES = (
 def main() -> int:
     """Run, write, print; 1 if a promise was broken."""
     options = _parse()
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup: the launchers that this starts would ignore it too
+        signal.signal(signal.SIGHUP, lambda *_: None)
     rows = list(ROWS)
     changes: tuple[Change, ...] = ()
     if options.default_proxy:
@@ -53,12 +58,13 @@ def main() -> int:
     name = "soak" if options.soak else "chaos-default-proxy" if options.default_proxy else "chaos"
     results = _Results(name, RESULTS if options.record else RESULTS / "local")
     if options.only == [BROKEN]:
+        rows = results.selected(rows)
         to_run = [row for row in rows if results.may_run_again(row)]
-    elif options.only:
+    elif options.only and options.only != [CI]:
         to_run = rows = [row for row in rows if row.name in options.only]
     else:
-        to_run = rows
-        results.forget()
+        to_run = rows = [row for row in rows if not options.only or row.name in CI_ROWS]
+        results.begin(rows if options.only else [])
     begun = time.monotonic()
     for row, outcome, seconds in run_all(to_run, changes):
         if options.only == [BROKEN]:
@@ -139,16 +145,27 @@ class _Results:
     def __init__(self, name: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._json, self._markdown = (folder / f"{name}.{suffix}" for suffix in ("json", "md"))
+        self._selection = folder / f"{name}.selection"
         self._commit = _commit()  # before the files here are changed
         self.rows: dict[str, dict[str, Any]] = {}
         with contextlib.suppress(OSError, ValueError):
             self.rows = json.loads(self._json.read_text())
 
-    def forget(self) -> None:
-        """Begin anew: what this run does not come to is missing."""
+    def begin(self, selection: list[Row]) -> None:
+        """Begin anew: what this run, of all rows or of a selection, does not come to is missing."""
         self.rows.clear()
         self._save()
         self.write()
+        self._selection.unlink(missing_ok=True)
+        if selection:
+            self._selection.write_text("".join(f"{row.name}\n" for row in selection))
+
+    def selected(self, rows: list[Row]) -> list[Row]:
+        """Those that the last run was to run."""
+        with contextlib.suppress(OSError):
+            names = self._selection.read_text().splitlines()
+            return [row for row in rows if row.name in names]
+        return rows
 
     def add(self, row: Row, outcome: Outcome, seconds: float) -> None:
         self.rows[row.name] = {
@@ -174,11 +191,11 @@ class _Results:
 
     def broken_or_missing(self, rows: Iterable[Row]) -> list[str]:
         """Names of those that were not kept the last time, or not run."""
-        return [row.name for row in rows if row.name not in self.rows or self.rows[row.name]["broken"]]
+        return [row.name for row in rows if not self._was_run(row) or self.rows[row.name]["broken"]]
 
     def may_run_again(self, row: Row) -> bool:
         """Whether it was not run the last time, or was slow and nothing worse."""
-        return row.name not in self.rows or bool(self.rows[row.name].get("only_slow"))
+        return not self._was_run(row) or bool(self.rows[row.name].get("only_slow"))
 
     def broken_before(self, row: Row) -> list[str]:
         """A note of what the run before did not keep."""
@@ -190,6 +207,9 @@ class _Results:
         page = table(self.rows)
         self._markdown.write_text(page)
         return page
+
+    def _was_run(self, row: Row) -> bool:
+        return bool(self.rows.get(row.name, {}).get("date"))
 
     def _save(self) -> None:
         self._json.write_text(json.dumps(self.rows, indent=1) + "\n")
@@ -203,7 +223,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos.run", description=__doc__)
     names = [row.name for row in ROWS]
     parser.add_argument(
-        "--only", type=lambda text: text.split(","), default=[], help=f"of {', '.join(names)}; or {BROKEN}"
+        "--only", type=lambda text: text.split(","), default=[], help=f"of {', '.join(names)}; or {CI}, or {BROKEN}"
     )
     parser.add_argument("--default-proxy", action="store_true", help="Serve's own proxy instead of HAProxy")
     parser.add_argument(
@@ -211,7 +231,9 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="only the soak, for so long")
     options = parser.parse_args()
-    if options.only != [BROKEN] and (unknown := set(options.only) - set(names)):
+    if options.only == [CI] and options.record:
+        parser.error("what is recorded is the whole table")
+    if options.only not in ([BROKEN], [CI]) and (unknown := set(options.only) - set(names)):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     return options
 

@@ -52,4 +52,6 @@ def _milliseconds(value: float) -> str:
 
 
 def _kept(row: Mapping[str, Any]) -> str:
+    if not row["date"]:
+        return "not run yet"
     return "**no**" if row["broken"] else "yes"

@@ -10,12 +10,21 @@ import select
 import signal
 import sys
 
+STEPS = 15
+"""The wait is counted in so many steps, not read from a clock: where guard and guarded stood still together (`docker
+pause`, a suspended machine) the clock went on, and at most one step is over when they go on."""
+
 
 def main(still_seconds: float) -> None:
     """Wait for beats on the standard input, and kill the parent when none came for so long."""
     guarded = os.getppid()
-    while select.select([0], [], [], still_seconds)[0]:
-        if not os.read(0, 4096):
+    left = STEPS
+    while left:
+        if not select.select([0], [], [], still_seconds / STEPS)[0]:
+            left -= 1
+        elif os.read(0, 4096):
+            left = STEPS
+        else:
             return  # it ended
     if os.getppid() == guarded:
         os.kill(guarded, signal.SIGKILL)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 RAYLET_EXIT_SECONDS = 5.0
 """How long a raylet may take to follow its workers; a living one means that only the parent went."""
+POLL_SECONDS = 0.1
 GRACE_SECONDS = 3.0
 """How long the others may take to end by themselves."""
 
@@ -25,11 +26,12 @@ def main(raylet_pid: int) -> None:
         return  # the watcher is nobody's child: an exiting Ray worker kills its children
     children = {pid: start for pid in _pids() if (start := _child_start(pid, raylet_pid))}
     sys.stdin.buffer.read()
-    give_up_at = time.monotonic() + RAYLET_EXIT_SECONDS
-    while _stat(raylet_pid):
-        if time.monotonic() > give_up_at:
-            return  # only the parent went: its replacement watches
-        time.sleep(0.1)
+    for _ in range(round(RAYLET_EXIT_SECONDS / POLL_SECONDS)):  # not by the clock: all of it may be paused
+        if not _stat(raylet_pid):
+            break
+        time.sleep(POLL_SECONDS)
+    else:
+        return  # only the parent went: its replacement watches
     time.sleep(GRACE_SECONDS)
     # Ray gives every process that a raylet starts, and so HAProxy, the raylet's pid in its environment;
     # the agents overwrite theirs with their title, so they are known from before.

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -35,13 +36,25 @@ def sigint(stage: Stage) -> Outcome:
     return _stopped(stage, signal.SIGINT)
 
 
-def _stopped(stage: Stage, number: signal.Signals) -> Outcome:
+def group_sigterm(stage: Stage) -> Outcome:
+    """As `timeout` and systemd's default stop it: every process of the group gets the signal."""
+    return _stopped(stage, signal.SIGTERM, os.killpg)
+
+
+def group_sighup(stage: Stage) -> Outcome:
+    """As a closed terminal stops it."""
+    return _stopped(stage, signal.SIGHUP, os.killpg)
+
+
+def _stopped(stage: Stage, number: signal.Signals, send: Callable[[int, int], None] = os.kill) -> Outcome:
+    """``stage.pid`` is the launcher's group too: see ``deployments.launched``."""
     everything = descendants(stage.pid)
     with ThreadPoolExecutor(1) as callers:
         posted = callers.submit(all_at_once, stage.url, [JOB] * JOBS)
         in_flight = stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == JOBS), 10)
         begun = time.monotonic()
-        code = stage.service.stop(number, GRACE_AND_EXIT_SECONDS)
+        send(stage.pid, number)
+        code = stage.service.process.wait(GRACE_AND_EXIT_SECONDS)
         stopped_after = time.monotonic() - begun
     return outcome_of(
         posted.result(),

@@ -37,6 +37,8 @@ NEW_NODE_USED = 10.0
 """From a node's joining to its worker's computing."""
 HEALTH_P99 = 0.1
 """GET /livez and /readyz while all workers compute and the queue is full."""
+BESIDE_A_CROWD = 0.5
+"""GET /livez and /readyz, and a tiny job, while 5,000 connections are idle."""
 REFUSAL_P99 = 0.05
 """A 429 under ten times the sustainable load."""
 IDLE_AGAIN = 5.0

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from chaos import run
 from chaos.jobs import GREATEST_SIZE, LEAST_SIZE, JobSpec, digest, mixed_jobs, true_digest, true_last_term
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record, Request
-from chaos.registry import Row
-from chaos.rows import serving, workers
+from chaos.registry import CI_ROWS, ROWS, Row, to_stop
+from chaos.rows import pausing, serving, workers
 from chaos.run import run_row
 from chaos.stage import Capacity, Stage, staged
 from chaos.table import table, with_table
+
+ROOT = Path(__file__).parents[2]
 
 
 def answer(job: JobSpec, job_id: str = "a") -> dict[str, Any]:
@@ -191,6 +194,41 @@ def test_what_was_only_slow_or_not_come_to_can_be_run_again_and_nothing_else(
     assert (ends_with(), ends_with("--only", "broken"), ran) == (1, 1, [])
 
 
+def test_what_ci_leaves_out_is_not_run_again_as_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def row(name: str, check: Check) -> Row:
+        def go(_: Stage) -> Outcome:
+            ran.append(name)
+            return Outcome(checks=[check])
+
+        return Row(name, "a fault", whole_stage, go)
+
+    def ends_with(*arguments: str) -> int:
+        ran.clear()
+        monkeypatch.setattr("sys.argv", ["chaos", *arguments])
+        return run.main()
+
+    monkeypatch.setattr(run, "RESULTS", tmp_path)
+    monkeypatch.setattr(run, "CI_ROWS", ("quick", "slow"))
+    monkeypatch.setattr(run, "ROWS", [row("quick", FAST), row("slow", LATE), row("long", FAST)])
+    assert (ends_with("--only", "ci"), ran) == (1, ["quick", "slow", "slow"])
+    assert (ends_with("--only", "broken"), ran) == (1, ["slow", "slow"])
+    assert (ends_with(), ran) == (1, ["quick", "slow", "slow", "long"])
+    assert (ends_with("--only", "broken"), ran) == (1, ["slow", "slow"])
+    with pytest.raises(SystemExit):
+        ends_with("--only", "ci", "--record")
+
+
+def test_ci_runs_rows_that_there_are_in_twenty_minutes() -> None:
+    rows = [row for row in ROWS if row.name in CI_ROWS]
+    assert len(rows) == len(CI_ROWS)
+    recorded = json.loads((ROOT / "benchmarks/results/chaos.json").read_text())
+    starts = len({row.start for row in rows if row.start != to_stop}) + sum(row.start == to_stop for row in rows)
+    seconds = sum(recorded[row.name]["seconds"] for row in rows) + 40 * starts
+    assert seconds < 20 * 60
+
+
 def test_computing_for_nobody_is_no_matter_of_time() -> None:
     assert not Check("CPUs of workers busy with nothing", 1.0, 0.2).slow
     assert not Check("CPUs busy 0.5 s after the last left", 1.0, 0.2).slow
@@ -260,6 +298,30 @@ def test_a_process_is_killed_and_another_comes_back_or_the_row_is_broken(
 
 
 @pytest.mark.parametrize(
+    ("after", "alive", "broken"),
+    [
+        (["launcher", "worker"], ["launcher", "worker"], []),
+        (["launcher"], ["launcher"], ["processes that ended"]),
+        (["launcher", "worker", "another"], ["launcher", "worker"], ["processes that are new"]),
+    ],
+)
+def test_a_process_that_is_replaced_after_a_pause_is_a_broken_promise(
+    after: list[str], alive: list[str], broken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([["launcher", "worker"], after])
+    stage = mock.Mock(until=lambda *_: 1.0, url="http://x")
+    stage.left_behind.return_value = []
+    monkeypatch.setattr(pausing, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(pausing, "lasting", lambda _: next(found))
+    monkeypatch.setattr(pausing, "title", str)
+    monkeypatch.setattr(pausing, "alive", lambda _: alive)
+    monkeypatch.setattr(pausing, "all_at_once", lambda *_: Record([request(0, "a")]))
+    monkeypatch.setattr("httpx.Client.get", lambda *_: mock.Mock(status_code=200))
+    outcome = pausing.paused(stage, 0.0, lambda _: contextlib.nullcontext())
+    assert [check.what for check in outcome.broken] == broken
+
+
+@pytest.mark.parametrize(
     ("due", "ended", "status", "broken"),
     [
         (9.0, 10.1, None, []),  # in flight when it was killed at 10
@@ -303,6 +365,7 @@ def test_the_table_tells_what_was_seen_and_kept() -> None:
         "told": ["back after, s 3 (<= 30)", "steepest: gcs_server"],
         "promised": ["back after, s 3 (<= 30)"],
         "broken": [],
+        "date": "2026-11-26T12:00+00:00",
     }
     page = table({"a": row, "b": row | {"broken": ["failed 1 (<= 0)"]}}).splitlines()
     assert (
@@ -310,6 +373,7 @@ def test_the_table_tells_what_was_seen_and_kept() -> None:
         == "| nothing happens | 1,200 | 0 | 0 | 12 | 345 |  | back after, s 3 (<= 30); steepest: gcs_server | yes |"
     )
     assert page[3].endswith("| **no** |")
+    assert table({"a": row | {"date": None}}).splitlines()[2].endswith("| not run yet |")
     readme = with_table("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n", {"a": row}).splitlines()
     assert (readme[:2], readme[-2:]) == (["before", "<!-- chaos: begin -->"], ["<!-- chaos: end -->", "after"])
     assert readme[4:-2] == ["| nothing happens | 1,200 | 0 | 0 | 345 | back after, s 3 (<= 30) | yes |"]

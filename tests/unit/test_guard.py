@@ -5,6 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
+
+import psutil
+import pytest
+
+from deployments import guard
 
 GUARDED = """
 from deployments import companions
@@ -30,6 +36,38 @@ def test_a_process_that_stands_still_is_killed_and_one_that_sleeps_is_not() -> N
         for process in (asleep, still):
             process.kill()
             process.communicate()
+
+
+def test_a_process_that_was_paused_together_with_its_guard_lives_on() -> None:
+    """As by `docker pause`. The guard goes on first, when no beat has come for long."""
+    paused = subprocess.Popen([sys.executable, "-c", GUARDED + SLEEP], stdout=subprocess.PIPE)
+    try:
+        assert paused.stdout is not None
+        assert paused.stdout.readline() == b"guarded\n"
+        (its_guard,) = psutil.Process(paused.pid).children()
+        os.kill(paused.pid, signal.SIGSTOP)
+        time.sleep(0.3)  # what it said before that has been read
+        its_guard.suspend()
+        time.sleep(2.0)
+        its_guard.resume()
+        time.sleep(0.3)
+        os.kill(paused.pid, signal.SIGCONT)
+        time.sleep(2.0)
+        assert paused.poll() is None
+        assert its_guard.is_running()
+    finally:
+        paused.kill()
+        paused.communicate()
+
+
+def test_a_clock_that_jumps_is_no_standstill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a virtual machine that was paused: whoever waits has waited long enough at once, and beats come again."""
+    waits = iter([[0], *[[]] * (guard.STEPS - 1), [0], *[[]] * (guard.STEPS - 1), [0]])
+    system = mock.Mock(read=mock.Mock(side_effect=[b".", b".", b""]))
+    monkeypatch.setattr("deployments.guard.select", mock.Mock(select=lambda *_: (next(waits), [], [])))
+    monkeypatch.setattr("deployments.guard.os", system)
+    guard.main(15.0)
+    assert not system.kill.called
 
 
 def test_the_guard_ends_with_its_process() -> None:

@@ -1,0 +1,49 @@
+"""The unit file for systemd: systemd takes it, and it fits the launcher."""
+
+import configparser
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deployments import launch
+from tests.serve import bounds
+
+UNIT = Path(__file__).parents[2] / "deployments/fibonacci.service"
+PYTHON = "/opt/fibonacci/bin/python"
+MOST_EXPOSED = 20
+"""Tenths of the points that `systemd-analyze security` gives: 0 is safe, 100 is anything goes."""
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+
+
+def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
+
+
+@needs_systemd
+def test_systemd_has_nothing_to_say_about_it(tmp_path: Path) -> None:
+    here = tmp_path / UNIT.name
+    here.write_text(UNIT.read_text().replace(PYTHON, sys.executable))
+    verified = analyze("verify", str(here))
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+
+@needs_systemd
+def test_it_may_do_little(tmp_path: Path) -> None:
+    checked = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(UNIT))
+    assert checked.returncode == 0, checked.stdout[-200:]
+
+
+def test_it_runs_the_launcher_and_gives_it_time_and_files() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read(UNIT)
+    service = unit["Service"]
+    program, *arguments = shlex.split(service["ExecStart"])
+    assert (program, arguments[:2]) == (PYTHON, ["-m", "deployments.launch"])
+    options = launch._parse(arguments[2:])
+    assert int(service["TimeoutStopSec"]) >= options.grace_seconds + bounds.SHUTDOWN
+    assert int(service["LimitNOFILE"]) >= launch.MIN_OPEN_FILES
