@@ -30,6 +30,8 @@ UV = (
 UV_INDEX = {"index", "index-url", "no-index"}
 UV_INDEX_VARIABLES = {"UV_INDEX", "UV_INDEX_URL", "UV_DEFAULT_INDEX"}
 PIP_FOR_UV = {"cert": "SSL_CERT_FILE", "proxy": "ALL_PROXY", "trusted-host": "UV_INSECURE_HOST"}
+SWITCHES_OF_LIST = dict.fromkeys(("PIP_QUIET", "PIP_USER", "PIP_GLOBAL", "PIP_SITE"), "0")
+"""``user = yes`` in a file, meant for installs, would have ``pip config list`` show one file alone."""
 SECTIONS = ("global", "install", ":env:")
 """Of pip's settings, the later one wins, as in pip."""
 
@@ -64,7 +66,7 @@ def _pip_settings(python: str) -> dict[str, str]:
     """What pip would read from its files and from the environment, of ``PIP`` alone."""
     listed = subprocess.run(  # noqa: S603 (our own pip)
         [python, "-m", "pip", "config", "list"],
-        env=os.environ | {"PIP_QUIET": "0"},
+        env=os.environ | SWITCHES_OF_LIST,
         stdout=subprocess.PIPE,
         check=False,
     )
