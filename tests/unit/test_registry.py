@@ -88,3 +88,9 @@ def test_uv_itself_accepts_the_file_that_it_gets(home: Path) -> None:
     command = [sys.executable, "-m", "set_up.registry", "pip", "list", "--quiet", "--python", sys.executable]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_home_that_cannot_be_written_is_no_hindrance(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "UV_NO_CACHE" not in for_uv()[0]
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    assert for_uv()[0]["UV_NO_CACHE"] == "1"
