@@ -160,7 +160,7 @@ ifneq ($(CURDIR) $(realpath $(AUDIT)/bin/python),$(file <$(AUDIT)/.installed))
 endif
 OLD_PYTHON := import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, and \
   $(PYTHON) is %d.%d: make PYTHON=python3.12" % sys.version_info[:2])
-SET_UP = @$(PYTHON) -c '$(OLD_PYTHON)' && $(PYTHON) -E -s -m set_up
+SET_UP = @$(PYTHON) -c '$(OLD_PYTHON)' && exec $(PYTHON) -E -s -m set_up
 
 $(INSTALLED): requirements-dev.lock requirements-uv.lock pyproject.toml
 	$(SET_UP) base

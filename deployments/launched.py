@@ -58,6 +58,8 @@ def started(
     hear: Callable[[str], None] | None = None,
     within: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    python: str = sys.executable,
 ) -> Iterator[Service]:
     """Run ``python -m module`` with these arguments until it prints "ready on URL".
 
@@ -66,7 +68,8 @@ def started(
     Raises ``StartError`` if it does not get ready. Nothing that it started is left when the block ends.
     """
     process = subprocess.Popen(  # noqa: S603 (this project's own modules)
-        [*within, sys.executable, "-m", module, *arguments],
+        [*within, python, "-m", module, *arguments],
+        cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -69,7 +69,7 @@ class Environment:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         version = ".".join(map(str, sys.version_info[:3]))
         say(f"setting up {self._folder} with Python {version} ({sys.executable}), once:")
-        _check_venv()
+        _check_place()
         command = [sys.executable, "-E", "-s", "-m", "venv", "--without-pip", str(self._folder)]
         run("making the environment", command, os.environ, lock)
         # Not by venv, which does not pass on why it failed.
@@ -123,7 +123,9 @@ def _is_newer(stamp: Path, inputs: tuple[str, ...]) -> bool:
     return stamp.exists() and all(stamp.stat().st_mtime_ns >= Path(file).stat().st_mtime_ns for file in inputs)
 
 
-def _check_venv() -> None:
+def _check_place() -> None:
+    if os.pathsep in str(Path.cwd()):
+        raise SetUpError(f"no Python environment can be in a folder with {os.pathsep!r} in its path: {Path.cwd()}")
     try:
         import ensurepip  # noqa: PLC0415 (what is missing is said in one line)
 

@@ -30,6 +30,8 @@ UV = (
 UV_INDEX = {"index", "index-url", "no-index"}
 UV_INDEX_VARIABLES = {"UV_INDEX", "UV_INDEX_URL", "UV_DEFAULT_INDEX"}
 PIP_FOR_UV = {"cert": "SSL_CERT_FILE", "proxy": "ALL_PROXY", "trusted-host": "UV_INSECURE_HOST"}
+SWITCHES_OF_LIST = dict.fromkeys(("PIP_QUIET", "PIP_USER", "PIP_GLOBAL", "PIP_SITE"), "0")
+"""``user = yes`` in a file, meant for installs, would have ``pip config list`` show one file alone."""
 SECTIONS = ("global", "install", ":env:")
 """Of pip's settings, the later one wins, as in pip."""
 
@@ -54,6 +56,8 @@ def for_uv(python: str) -> Iterator[dict[str, str]]:
             environ["UV_DEFAULT_INDEX"] = pip["index-url"]
         if "no-index" in pip:
             settings |= {"no-index": True, "find-links": pip.get("find-links", "").split()}
+    if "UV_CACHE_DIR" not in environ and "cache-dir" not in settings and not _has_cache():
+        environ["UV_NO_CACHE"] = "1"  # a home that cannot be written
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
         file.writelines(f"{key} = {_toml(value)}\n" for key, value in settings.items())
         file.flush()
@@ -64,7 +68,7 @@ def _pip_settings(python: str) -> dict[str, str]:
     """What pip would read from its files and from the environment, of ``PIP`` alone."""
     listed = subprocess.run(  # noqa: S603 (our own pip)
         [python, "-m", "pip", "config", "list"],
-        env=os.environ | {"PIP_QUIET": "0"},
+        env=os.environ | SWITCHES_OF_LIST,
         stdout=subprocess.PIPE,
         check=False,
     )
@@ -97,8 +101,22 @@ def _uv_files() -> Iterator[Path]:
         return
     for folder in reversed(os.environ.get("XDG_CONFIG_DIRS", "/etc:/etc/xdg").split(":")):
         yield Path(folder) / "uv/uv.toml"
-    own = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    yield Path(own) / "uv/uv.toml"
+    yield _own("XDG_CONFIG_HOME", ".config") / "uv/uv.toml"
+
+
+def _has_cache() -> bool:
+    folder = _own("XDG_CACHE_HOME", ".cache") / "uv"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _own(variable: str, name: str) -> Path:
+    """A folder of the person's; of nobody, where the user has no home."""
+    home = os.path.expanduser("~")  # noqa: PTH111 (Path's raises for a user without a name)
+    return Path(os.environ.get(variable) or Path("/dev/null" if home == "~" else home) / name)
 
 
 def _toml(value: Any) -> str:

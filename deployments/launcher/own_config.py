@@ -3,6 +3,7 @@
 Nothing here imports Ray.
 """
 
+import math
 import resource
 import subprocess
 import sys
@@ -14,15 +15,17 @@ from deployments.console import LaunchError, say
 from deployments.launcher.addresses import LOOPBACK, Address, resolve
 from deployments.launcher.ports import check_free, free_port_range
 from deployments.shape import mapping
+from deployments.timeouts import raise_to_fit
 
 COMMAND = "fibonacci-haproxy"
 PORTS = 64
 """Ports in a row for HAProxy's own use and for ingress replicas, with room for redeploys."""
-MAX_CONNECTIONS = 7_000
-"""That HAProxy accepts at a time, unless the file says otherwise. Each may need two files."""
+MAX_CONNECTIONS = 4_096
+"""Serve's default: how many connections HAProxy takes at a time if the file does not say."""
 MIN_CONNECTIONS = 1_000
-OTHER_FILES = 300
-"""That HAProxy opens beside those of connections; 267 were seen."""
+FILES_PER_CONNECTION = 2.5
+OTHER_FILES = 384
+"""What HAProxy asks for: it does not start with fewer."""
 
 
 def read_address(config: dict[str, Any], host: str | None, port: int | None) -> Address:
@@ -49,6 +52,7 @@ def prepare(config: dict[str, Any], address: Address, files: Path) -> None:
     Behind HAProxy everything stays on loopback; without it, Serve's own proxy listens at the first address itself.
     Raises ``LaunchError`` if ``config`` has something else where a mapping belongs.
     """
+    raise_to_fit(config)
     env_vars = mapping(config, "controller_options", "runtime_env", "env_vars")
     env_vars |= _ports()
     has_haproxy = env_vars.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
@@ -57,7 +61,7 @@ def prepare(config: dict[str, Any], address: Address, files: Path) -> None:
         env_vars["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
         has_haproxy = False
     if has_haproxy:
-        env_vars |= _haproxy_files(files) | {"RAY_SERVE_HAPROXY_MAXCONN": str(_max_connections(env_vars))}
+        env_vars |= _haproxyfiles_for(files) | {"RAY_SERVE_HAPROXY_MAXCONN": str(_max_connections(env_vars))}
     mapping(config, "http_options").update(host=LOOPBACK if has_haproxy else address.hosts[0], port=address.port)
 
 
@@ -72,7 +76,7 @@ def _ports() -> dict[str, str]:
     }
 
 
-def _haproxy_files(folder: Path) -> dict[str, str]:
+def _haproxyfiles_for(folder: Path) -> dict[str, str]:
     """Among them is a socket that rules HAProxy, and to which anyone may connect who can enter the folder."""
     return {
         "RAY_SERVE_HAPROXY_BINARY_PATH": _haproxy_command(),
@@ -97,7 +101,7 @@ def _haproxy_command() -> str:
 def _max_connections(env_vars: dict[str, Any]) -> int:
     """As many as the file asks for, or fewer if too few files may be open; the limit is raised as far as it goes."""
     wanted = int(env_vars.get("RAY_SERVE_HAPROXY_MAXCONN") or MAX_CONNECTIONS)
-    needed = 2 * wanted + OTHER_FILES
+    needed = files_for(wanted)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     hard = needed if hard == resource.RLIM_INFINITY else hard
     resource.setrlimit(
@@ -105,13 +109,18 @@ def _max_connections(env_vars: dict[str, Any]) -> int:
     )
     if hard >= needed:
         return wanted
-    fewer = (hard - OTHER_FILES) // 2
+    fewer = int((hard - OTHER_FILES) / FILES_PER_CONNECTION)
     if fewer < MIN_CONNECTIONS:
-        raise LaunchError(f"only {hard} files may be open (ulimit -Hn); {2 * MIN_CONNECTIONS + OTHER_FILES} are needed")
+        raise LaunchError(f"only {hard} files may be open (ulimit -Hn); {files_for(MIN_CONNECTIONS)} are needed")
     say(
         f"warning: only {hard} files may be open (ulimit -Hn), so HAProxy takes {fewer} connections instead of {wanted}"
     )
     return fewer
+
+
+def files_for(connections: int) -> int:
+    """How many files must be allowed to be open for so many connections."""
+    return math.ceil(FILES_PER_CONNECTION * connections) + OTHER_FILES
 
 
 def describe_exposure(address: Address, *, has_keys: bool) -> str:

@@ -1,6 +1,6 @@
 """Where the service's files are: temporary folders, users and paths of every kind, and what happens to them later."""
 
-import contextlib
+import json
 import os
 import shutil
 import signal
@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
+import psutil
 import pytest
 
 from deployments.launched import Service, launched
@@ -19,7 +20,10 @@ from tests.serve import bounds
 from tests.serve.processes import descendants, wait_until, workers
 
 ROOT = Path(__file__).parents[2]
-NOBODY = ("setpriv", "--reuid=12345", "--regid=0", "--clear-groups")
+NOBODY = (
+    "setpriv", "--reuid=12345", "--regid=0", "--clear-groups",
+    "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search",  # the interpreter may be in root's home folder
+)  # fmt: skip
 """A user without a name, as some clusters give every container."""
 HAPROXY = "haproxy.cfg"
 INGRESS = "ray::ServeReplica:fibonacci:FibonacciIngress"
@@ -51,7 +55,7 @@ def refused(*command: str, within: tuple[str, ...] = (), **environment: str) -> 
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """pytest's own are too long for sockets."""
-    with TemporaryDirectory(prefix="f", dir="/tmp") as name:  # noqa: S108 (removed after it)
+    with TemporaryDirectory(prefix="f", dir="/tmp") as name:
         yield Path(name)
 
 
@@ -76,10 +80,7 @@ def test_a_temporary_folder_that_sockets_cannot_use_is_not_used(name: str, short
 def test_a_clone_whose_path_a_shell_would_take_apart(short_folder: Path) -> None:
     clone = short_folder / "my (odd) & 'quoted' prøject"
     clone.symlink_to(ROOT)
-    python = clone / ".venv/bin" / Path(sys.executable).name
-    assert python.exists(), "the tests run in the clone's own environment"
-    started = ("env", "--chdir", str(clone), str(python), "-m", "deployments.launch", "--port", "0", "--cpus", "1")
-    with launched(within=(*started, "--verbose") if False else ("sh", "-c", 'exec "$@"', "sh", *started, "--config", "serve_config.yaml", "--")) as service:  # noqa: E501
+    with launched("--cpus", "1", folder=clone, python=str(clone / ".venv/bin/python")) as service:
         assert answers(service)
 
 
@@ -108,15 +109,16 @@ def test_a_cleaner_of_temporary_folders_takes_nothing_that_is_needed() -> None:
         for path in service.folder.rglob("500.http"):
             path.unlink()
         for title, back in ((INGRESS, bounds.INGRESS_REPLACED), (HAPROXY, bounds.PROXY_BACK)):
-            before = descendants(service.process.pid, title)
+            before = set(descendants(service.process.pid, title))
             for process in before:
                 process.send_signal(signal.SIGKILL)
-            wait_until(
-                lambda before=before, title=title: set(descendants(service.process.pid, title)) - set(before) != set(),
-                2 * back, f"another {title}",
-            )  # fmt: skip
+            wait_until(lambda: is_another(service, title, before), 2 * back, f"another {title}")  # noqa: B023 (at once)
             wait_until(lambda: answers(service), 2 * back, f"answers after the loss of {title}")
         assert list(service.folder.rglob("500.http"))
+
+
+def is_another(service: Service, title: str, before: set[psutil.Process]) -> bool:
+    return bool(set(descendants(service.process.pid, title)) - before)
 
 
 def test_systemd_keeps_its_hands_off_a_folder_that_is_locked() -> None:
@@ -134,7 +136,7 @@ def test_code_that_changes_under_a_running_service_is_not_its_own(short_folder: 
     for package in ("app", "deployments"):
         shutil.copytree(ROOT / package, short_folder / package)
     shutil.copy(ROOT / "serve_config.yaml", short_folder)
-    with launched("--cpus", "1", within=("env", "--chdir", str(short_folder))) as service:
+    with launched("--cpus", "1", folder=short_folder) as service:
         job = short_folder / "app/job.py"
         job.write_text("raise ImportError('a new version')\n")
         (worker,) = workers(service.process.pid)
@@ -154,9 +156,8 @@ def test_two_users_one_after_the_other(short_folder: Path) -> None:
             assert service.folder.parent == short_folder
 
 
-def test_without_standard_streams_it_runs(short_folder: Path) -> None:
+def test_without_standard_streams_it_runs() -> None:
     """As old daemonisers start things."""
-    (short_folder / "port").write_text("")
     command = [sys.executable, "-m", "deployments.launch", "--port", "0", "--cpus", "1"]
     process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], process_group=0)
     try:
@@ -170,11 +171,7 @@ def test_without_standard_streams_it_runs(short_folder: Path) -> None:
 
 def listening_port(pid: int) -> int:
     """Of the API: the one that the plan names."""
-    with contextlib.suppress(StopIteration):
-        cluster = next(iter(descendants(pid, "deployments.launcher.cluster")))
-        plan = Path(cluster.cmdline()[-2])
-        import json
-
-        port: int = json.loads(plan.read_text())["config"]["http_options"]["port"]
+    for cluster in descendants(pid, "deployments.launcher.cluster"):
+        port: int = json.loads(Path(cluster.cmdline()[-2]).read_text())["config"]["http_options"]["port"]
         return port
     return 0

@@ -144,6 +144,12 @@ def test_a_python_without_ensurepip_gives_one_line(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == error
 
 
+def test_a_folder_that_cannot_hold_an_environment_gives_one_line(tmp_path: Path) -> None:
+    clone = clone_to(tmp_path / "a:b")
+    *_, line, _ = make(clone, "serve").stdout.splitlines()
+    assert line == f"error: no Python environment can be in a folder with ':' in its path: {clone}"
+
+
 def test_nothing_is_started_when_nothing_is_to_be_done() -> None:
     assert len(make(ROOT, "--dry-run", "demo").stdout.splitlines()) == 1
 

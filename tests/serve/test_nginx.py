@@ -16,7 +16,7 @@ import pytest
 
 from app.settings import Settings
 from deployments.launched import Service
-from deployments.ports import free_port
+from deployments.launcher.ports import free_port
 from tests.serve import bounds
 from tests.serve.callers import LONG_JOB
 from tests.serve.processes import cpu_seconds, wait_until, workers

@@ -1,6 +1,7 @@
 """A cluster whose Serve runs already, without our options: the service is refused in one line, and then works."""
 
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -12,14 +13,14 @@ import httpx
 import pytest
 import yaml
 
-from deployments.own_config import prepare
-from deployments.ports import free_port_range
+from deployments.launcher.own_config import prepare, read_address
+from deployments.launcher.ports import free_port_range
 from tests.serve.processes import alive, descendants, wait_until
-from tests.serve.test_surface import read_token
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-ENVIRONMENT = os.environ | {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+TOKEN = secrets.token_hex(32)
+ENVIRONMENT = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def dashboard() -> Iterator[str]:
 def applications(dashboard: str) -> dict[str, Any] | None:
     """What Serve's REST API says of them; None while nothing answers."""
     try:
-        headers = {"Authorization": f"Bearer {read_token()}"}
+        headers = {"Authorization": f"Bearer {TOKEN}"}
         answer = httpx.get(f"{dashboard}/api/serve/applications/", headers=headers, timeout=30)
         answer.raise_for_status()
     except httpx.HTTPError:
@@ -75,7 +76,8 @@ def serve(dashboard: str, *arguments: str) -> str:
 
 @pytest.mark.timeout(240)
 def test_it_is_refused_in_one_line_and_works_when_serve_is_started_anew(dashboard: str, tmp_path: Path) -> None:
-    config = prepare(yaml.safe_load((ROOT / "serve_config.yaml").read_text()), None, 0, tmp_path)
+    config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    prepare(config, read_address(config, None, 0), tmp_path)
     url = f"http://127.0.0.1:{config['http_options']['port']}"
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
     bare = {"http_options": config["http_options"], "applications": config["applications"]}

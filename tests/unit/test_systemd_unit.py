@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from deployments import launch
+from deployments.launcher import command, own_config
 from tests.serve import bounds
 
 UNIT = Path(__file__).parents[2] / "deployments/fibonacci.service"
@@ -44,6 +45,8 @@ def test_it_runs_the_launcher_and_gives_it_time_and_files() -> None:
     service = unit["Service"]
     program, *arguments = shlex.split(service["ExecStart"])
     assert (program, arguments[:2]) == (PYTHON, ["-m", "deployments.launch"])
-    options = launch._parse(arguments[2:])
+    options = command._parse(arguments[2:], None)
     assert int(service["TimeoutStopSec"]) >= options.grace_seconds + bounds.SHUTDOWN
-    assert int(service["LimitNOFILE"]) >= launch.MIN_OPEN_FILES
+    config = yaml.safe_load(UNIT.parents[1].joinpath("serve_config.yaml").read_text())
+    connections = int(config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_HAPROXY_MAXCONN"])
+    assert int(service["LimitNOFILE"]) >= own_config.files_for(connections)
