@@ -15,20 +15,22 @@ COPY deployments deployments
 RUN /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --compile-bytecode --no-deps .
 
 FROM docker.io/library/python:3.12-slim-bookworm
-RUN useradd --create-home --uid 1000 service
 COPY --from=build /opt/venv /opt/venv
-WORKDIR /home/service
-COPY serve_config.yaml ./
-# Never `uv run`: every Ray process would start through it.
+# Whatever its user id, the container's user reads what is here and writes to /tmp alone.
+WORKDIR /opt/fibonacci
+COPY --chmod=644 serve_config.yaml ./
+# Never `uv run`: every Ray process would start through it. The HAProxy command is for nodes of a cluster; the launcher
+# sets its own.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     RAY_AUTH_MODE=token \
-    RAY_USAGE_STATS_ENABLED=0
+    RAY_USAGE_STATS_ENABLED=0 \
+    RAY_SERVE_HAPROXY_BINARY_PATH=/opt/venv/bin/fibonacci-haproxy
 # By number: Kubernetes' runAsNonRoot takes no name.
 USER 1000
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
-  CMD ["python", "-m", "deployments.readiness", "http://127.0.0.1:8000/readyz"]
+# It asks the launcher's service, wherever that listens.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=180s --retries=3 CMD ["python", "-m", "deployments.readiness"]
 STOPSIGNAL SIGTERM
 # When it is stopped, the launcher waits 30 s for the jobs in flight, drops the rest and ends: `docker stop -t 60`.
 CMD ["python", "-m", "deployments.launch", "--host", "0.0.0.0"]

@@ -1,8 +1,15 @@
-"""Whether a service on this machine is ready. Run as a script, the image's health check: exit code 0 if it is."""
+"""Whether a service on this machine is ready. Run as a script, the image's health check: exit code 0 if it is.
 
+``python -m deployments.readiness [URL ...]``: without an address, the service of this user's launcher.
+"""
+
+import os
 import sys
 from http.client import HTTPException
 from urllib.request import ProxyHandler, build_opener
+
+from deployments.launcher.folder import running_plans
+from deployments.shape import IMPORT_PATH
 
 TIMEOUT_SECONDS = 2.0
 
@@ -16,5 +23,21 @@ def is_ready(url: str) -> bool:
         return False
 
 
+def addresses() -> list[str]:
+    """``/readyz`` of each application of ours that this user's launchers run."""
+    return [
+        f"{plan['url']}{application.get('route_prefix', '/').rstrip('/')}/readyz"
+        for plan in running_plans(os.environ)
+        for application in plan["config"]["applications"]
+        if application.get("import_path") == IMPORT_PATH
+    ]
+
+
+def main(urls: list[str]) -> int:
+    """The exit code: 0 if there is something to ask, and all of it is ready."""
+    urls = urls or addresses()
+    return 0 if urls and all(map(is_ready, urls)) else 1
+
+
 if __name__ == "__main__":
-    sys.exit(not is_ready(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

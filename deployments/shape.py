@@ -4,6 +4,9 @@ from typing import Any
 
 from deployments.console import LaunchError
 
+IMPORT_PATH = "deployments.application:build"
+"""By which an application of ``serve_config.yaml`` is known as one of ours."""
+
 
 def mapping(parent: dict[str, Any], *keys: str, within: str = "") -> dict[str, Any]:
     """The mapping under these keys; where there is none, or nothing after a key, an empty one is put there.

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 from deployments.console import LaunchError
-from deployments.shape import mapping, settings_of_applications
+from deployments.shape import IMPORT_PATH, mapping, settings_of_applications
 
 SLACK_SECONDS = 10.0
 """For the answer itself, after the deadline."""
@@ -22,7 +22,6 @@ HARD_STOP = "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S"
 QUARANTINE = "RAY_SERVE_PORT_QUARANTINE_S"
 GRACEFUL = "graceful_shutdown_timeout_s"
 DEPLOYMENTS = ("FibonacciIngress", "FibonacciWorker")
-IMPORT_PATH = "deployments.application:build"
 
 
 def least(config: dict[str, Any]) -> dict[str, int]:

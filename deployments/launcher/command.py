@@ -99,7 +99,7 @@ def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, a
         where = ", ".join(addresses or [address.url])
         say(f"ready on {where} after {time.monotonic() - started_at:.1f} s; Ctrl-C stops it")
 
-    plan = place.path / "plan.json"
+    plan = place.path / folder.PLAN
     command = [place.interpreter(), "-P", "-m", "deployments.launcher.cluster", str(plan)]
     for tries_left in reversed(range(TRIES)):
         own_config.prepare(config, address, place.path)

@@ -6,6 +6,7 @@ the newest logs are kept for one more run.
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deployments.console import LaunchError
 
@@ -33,6 +35,8 @@ RAY = "ray"
 """A folder inside it: Ray opens the one that it is given to every user."""
 LOGS = f"{RAY}/session_latest/logs"
 PREVIOUS_LOGS = "previous-logs"
+PLAN = "plan.json"
+"""What the cluster's process was asked for."""
 PACKAGES = ("app", "deployments")
 
 
@@ -119,6 +123,14 @@ def made(environ: Mapping[str, str]) -> Iterator[Folder]:
         os.close(lock)
 
 
+def running_plans(environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What this user's runs that live were asked for."""
+    places = dict.fromkeys((environ.get("TMPDIR", ""), *PLACES, f"/run/user/{os.getuid()}"))
+    found = [each for place in places if place for each in Path(place).glob(f"{PREFIX}*")]
+    lives = [each / PLAN for each in found if _is_ours(each) and not _is_dead(each)]
+    return [json.loads(plan.read_text("utf-8")) for plan in lives if plan.exists()]
+
+
 def _place(environ: Mapping[str, str]) -> Path:
     """TMPDIR, if a socket's path has room there and Ray can use its name; else where most machines have room."""
     wanted = environ.get("TMPDIR") or PLACES[0]
@@ -143,7 +155,7 @@ def _place(environ: Mapping[str, str]) -> Path:
 
 def _sweep(place: Path, new: Path) -> None:
     """Remove this user's folders that no run holds any more. The newest one's logs move to the new folder."""
-    dead = [each for each in place.glob(f"{PREFIX}*") if each != new and _is_dead(each)]
+    dead = [each for each in place.glob(f"{PREFIX}*") if each != new and _is_ours(each) and _is_dead(each)]
     with contextlib.suppress(OSError, ValueError):  # none; or another launcher removes them too
         newest = max((each for each in dead if (each / LOGS).exists()), key=lambda each: each.stat().st_mtime)
         shutil.move((newest / LOGS).resolve(strict=True), new / PREVIOUS_LOGS)
@@ -151,11 +163,17 @@ def _sweep(place: Path, new: Path) -> None:
         shutil.rmtree(each, ignore_errors=True)
 
 
-def _is_dead(path: Path) -> bool:
-    """Whether it is a folder of a run of this user's, and nothing holds its lock."""
+def _is_ours(path: Path) -> bool:
+    """Whether it is a folder of a run of this user's."""
     try:
-        if path.is_symlink() or path.stat().st_uid != os.getuid() or not (path / MARK).is_file():
-            return False
+        return not path.is_symlink() and path.stat().st_uid == os.getuid() and (path / MARK).is_file()
+    except OSError:
+        return False
+
+
+def _is_dead(path: Path) -> bool:
+    """Whether nothing holds the lock of this folder."""
+    try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return False

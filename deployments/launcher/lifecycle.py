@@ -25,8 +25,8 @@ from app.settings import Settings
 from deployments.console import LaunchError, RetryError
 from deployments.launcher.folder import RAY
 from deployments.readiness import is_ready
+from deployments.shape import IMPORT_PATH
 
-IMPORT_PATH = "deployments.application:build"
 INGRESS = "FibonacciIngress"
 """The deployment by which an application is known as one of ours, whatever the configuration calls it."""
 OBJECT_STORE_BYTES = 80_000_000

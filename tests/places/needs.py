@@ -10,15 +10,16 @@ import pytest
 def needs_root() -> None:
     """Mounts, network namespaces and other users can be made by root alone."""
     if os.geteuid() != 0:
-        _lacks("root")
+        lacks("root")
 
 
 def needs_tool(name: str) -> str:
     """The path of the program."""
-    return shutil.which(name) or _lacks(name)
+    return shutil.which(name) or lacks(name)
 
 
-def _lacks(what: str) -> NoReturn:
+def lacks(what: str) -> NoReturn:
+    """Skip, or fail in CI."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI must have what this case needs: {what}")
     pytest.skip(f"needs {what}")
