@@ -1,7 +1,7 @@
 """Run as a script: another driver on the launcher's cluster, as an operator's shell would be.
 
-``python -m chaos.attach ADDRESS deploy FILE`` deploys a configuration as ``serve deploy`` does, and waits for
-its end; ``... ADDRESS run START STOP`` sends one worker a batch of that segment.
+``python -m chaos.attach ADDRESS deploy FILE SECONDS`` deploys a configuration as ``serve deploy`` does, and waits for
+its end, 90 seconds at most unless it is told; ``... ADDRESS run START STOP`` sends one worker a batch of that segment.
 Prints one JSON object.
 """
 
@@ -21,12 +21,11 @@ from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from app.job import Batch, Segment
 
-PATIENCE_SECONDS = 90.0
 NAME = "fibonacci"
 
 
-def deploy(path: str) -> dict[str, Any]:
-    """The application's status and message when the deploying has ended, and how long it took."""
+def deploy(path: str, patience_seconds: str = "90") -> dict[str, Any]:
+    """The application's status and message when the deploying has ended, or after so long, and how long it took."""
     schema = ServeDeploySchema.model_validate(yaml.safe_load(Path(path).read_text()))
     client = _get_global_client()
     if client is None:
@@ -34,7 +33,7 @@ def deploy(path: str) -> dict[str, Any]:
     begun = time.monotonic()
     client.deploy_apps(schema, _blocking=False)
     time.sleep(1.0)  # until the controller has taken it in, the status is the old one's
-    while time.monotonic() - begun < PATIENCE_SECONDS:
+    while time.monotonic() - begun < float(patience_seconds):
         application = serve.status().applications[NAME]
         if application.status != ApplicationStatus.DEPLOYING:
             break

@@ -96,10 +96,10 @@ def _made_good(stage: Stage, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def deploy(stage: Stage, *changes: Change) -> dict[str, Any]:
+def deploy(stage: Stage, *changes: Change, patience_seconds: float = 90.0) -> dict[str, Any]:
     """Deploy a changed ``serve_config.yaml`` from another driver; what it reports."""
     with changed_config(*changes) as path:
-        return attach(stage, "deploy", str(path))
+        return attach(stage, "deploy", str(path), f"{patience_seconds:g}")
 
 
 def attach(stage: Stage, *arguments: str) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def attach(stage: Stage, *arguments: str) -> dict[str, Any]:
     loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"} if address.startswith("127.") else {}
     token = {name: raylet.environ()[name] for name in TOKEN_VARIABLES if name in raylet.environ()}
     done = subprocess.run(  # noqa: S603 (ours)
-        command, env=os.environ | token | loopback, capture_output=True, text=True, check=True, timeout=100
+        command, env=os.environ | token | loopback, capture_output=True, text=True, check=True, timeout=150
     )
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report

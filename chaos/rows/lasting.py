@@ -32,7 +32,7 @@ def redeployed_and_killed(stage: Stage) -> Outcome:
     with ThreadPoolExecutor(1) as caller:
         posted = caller.submit(all_at_once, stage.url, [job])
         stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == 1), 10)
-        deploy(stage, change)
+        deploy(stage, change, patience_seconds=5)  # it ends with the job
         came = stage.until(lambda: max_size(stage) == NEW_MAX_SIZE and len(new_ingresses()) == len(old), 60)
         holds = len(alive(old))
         victim = next(process for process in stage.processes(INGRESS) if process.pid in new_ingresses())
