@@ -26,15 +26,12 @@ ENVIRONMENT = os.environ | {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED":
 def dashboard() -> Iterator[str]:
     """The address of the dashboard of a cluster as ``ray start`` makes it."""
     first = free_port_range(8)
-    names = (
-        "port",
-        "dashboard-port",
-        "dashboard-agent-listen-port",
-        "dashboard-agent-grpc-port",
-        "ray-client-server-port",
-    )
-    ports = dict(zip(names, range(first, first + 8), strict=False))
-    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:  # sockets have short paths
+    agent = ("dashboard-agent-listen-port", "dashboard-agent-grpc-port")
+    ports = {name: first + i for i, name in enumerate(("port", "dashboard-port", "ray-client-server-port", *agent))}
+    subprocess.run([BIN / "ray", "get-auth-token", "--generate"], env=ENVIRONMENT, capture_output=True, check=True)
+    with tempfile.TemporaryDirectory(
+        prefix="r", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:  # sockets have short paths
         command = [str(BIN / "ray"), "start", "--head", "--block", "--num-cpus=2", f"--temp-dir={folder}"]
         command += [f"--{name}={port}" for name, port in ports.items()]
         head = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -64,7 +61,7 @@ def applications(dashboard: str) -> dict[str, Any] | None:
 
 def serve(dashboard: str, *arguments: str) -> str:
     """The output of a command of Serve's."""
-    address = {"RAY_ADDRESS": "", "RAY_DASHBOARD_ADDRESS": dashboard}
+    address = {"RAY_DASHBOARD_ADDRESS": dashboard}
     command = [str(BIN / "serve"), *arguments]
     done = subprocess.run(
         command, env=ENVIRONMENT | address, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
