@@ -27,15 +27,12 @@ ENVIRONMENT = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "
 def dashboard() -> Iterator[str]:
     """The address of the dashboard of a cluster as ``ray start`` makes it."""
     first = free_port_range(8)
-    names = (
-        "port",
-        "dashboard-port",
-        "dashboard-agent-listen-port",
-        "dashboard-agent-grpc-port",
-        "ray-client-server-port",
-    )
-    ports = dict(zip(names, range(first, first + 8), strict=False))
-    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:  # sockets have short paths
+    agent = ("dashboard-agent-listen-port", "dashboard-agent-grpc-port")
+    ports = {name: first + i for i, name in enumerate(("port", "dashboard-port", "ray-client-server-port", *agent))}
+    subprocess.run([BIN / "ray", "get-auth-token", "--generate"], env=ENVIRONMENT, capture_output=True, check=True)
+    with tempfile.TemporaryDirectory(
+        prefix="r", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:  # sockets have short paths
         command = [str(BIN / "ray"), "start", "--head", "--block", "--num-cpus=2", f"--temp-dir={folder}"]
         command += [f"--{name}={port}" for name, port in ports.items()]
         head = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -45,8 +42,8 @@ def dashboard() -> Iterator[str]:
             yield url
         finally:
             everything = descendants(head.pid)
-            head.terminate()
-            head.wait(30)
+            head.kill()  # on SIGTERM it was seen to take more than 30 s
+            head.wait()
             for process in alive(everything):
                 process.kill()
 
@@ -65,7 +62,7 @@ def applications(dashboard: str) -> dict[str, Any] | None:
 
 def serve(dashboard: str, *arguments: str) -> str:
     """The output of a command of Serve's."""
-    address = {"RAY_ADDRESS": "", "RAY_DASHBOARD_ADDRESS": dashboard}
+    address = {"RAY_DASHBOARD_ADDRESS": dashboard}
     command = [str(BIN / "serve"), *arguments]
     done = subprocess.run(
         command, env=ENVIRONMENT | address, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
@@ -89,7 +86,9 @@ def test_it_is_refused_in_one_line_and_works_when_serve_is_started_anew(dashboar
 
     serve(dashboard, "deploy", str(tmp_path / "bare.yaml"))
     wait_until(lambda: status() == "DEPLOY_FAILED", 60, "it is refused")
-    (message,) = (applications(dashboard) or {})["fibonacci"]["message"].strip().splitlines()
+    _, message = (
+        (applications(dashboard) or {})["fibonacci"]["message"].strip().splitlines()
+    )  # the first is Serve's own
     assert "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH" in message
     assert "serve shutdown" in message
     assert message in " ".join(serve(dashboard, "status").split())
