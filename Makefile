@@ -11,7 +11,7 @@ FROM_SHELL := PATH LD_LIBRARY_PATH PYENV_% ASDF_% MISE_% HOME USER LOGNAME TMPDI
   HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
 MAKES_OWN := MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES MAKE_TERMOUT MAKE_TERMERR
 $(foreach name,$(filter-out $(FROM_SHELL) $(MAKES_OWN),$(.VARIABLES)),\
-  $(if $(filter environment%,$(origin $(name))),$(eval override undefine $$(name))))
+  $(if $(filter environment,$(origin $(name))),$(eval override undefine $$(name))))
 export RAY_USAGE_STATS_ENABLED := 0
 export RAY_AUTH_MODE := token
 # What the commands call is on this machine: never through the proxy that http_proxy names, which cannot reach it. Some
@@ -84,7 +84,7 @@ test-places: $(INSTALLED) ## Try the service where people run it: their shells, 
 	$(BIN)/python -m pytest tests/places
 
 .PHONY: chaos
-chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 25 minutes (ONLY=row,row or ONLY=broken; PROXY=default; RECORD=1)
+chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 25 minutes (ONLY=row,row, ONLY=ci or ONLY=broken; PROXY=default; RECORD=1)
 	@$(BIN)/python -m chaos.run $(if $(ONLY),--only $(ONLY)) $(if $(filter default,$(PROXY)),--default-proxy) \
 	  $(if $(RECORD),--record)
 

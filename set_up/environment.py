@@ -83,7 +83,7 @@ class Environment:
         run("compiling it", command, os.environ, lock)
 
     def _pip(self, text: str, lock: int, *arguments: str) -> None:
-        command = [self._python, "-m", "pip", "-qq", *arguments, "--require-hashes"]
+        command = [self._python, "-m", "pip", "-q", *arguments, "--require-hashes"]
         run(text, command, registry.for_pip(self._python), lock)
 
     def _uv(self, text: str, lock: int, *arguments: str) -> None:

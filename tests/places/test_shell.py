@@ -13,6 +13,7 @@ from tests.places.clones import OF_AN_OUTER_MAKE, ROOT, make
 
 README = (ROOT / "README.md").read_text()
 SET_BY_MAKE = {"RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "no_proxy", "NO_PROXY", "SHELL", "PWD", *OF_AN_OUTER_MAKE}
+MAKES_OWN = {"MAKEFLAGS", "GNUMAKEFLAGS", "MAKEFILES"}
 OWN_VARIABLES = {
     "HOST": "0.0.0.0",  # noqa: S104 (nothing listens)
     "PORT": "tcp://10.0.0.1:80", "CPUS": "0-3", "NAME": "wsl", "API_KEYS_FILE": "/nowhere", "QUICK": "1", "ONLY": "row",
@@ -46,7 +47,7 @@ def test_the_readme_names_what_the_makefile_takes() -> None:
     found = re.search(r"^FROM_SHELL := (.*?[^\\])$", (ROOT / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
     assert found is not None
     names = {name.replace("%", "*") for name in found[1].replace("\\", " ").split()}
-    assert names | {"MAKEFLAGS"} == named_by_the_readme()
+    assert names | MAKES_OWN == named_by_the_readme()
 
 
 def test_pips_files_may_say_what_its_variables_may() -> None:
@@ -56,7 +57,7 @@ def test_pips_files_may_say_what_its_variables_may() -> None:
 
 @pytest.mark.parametrize("option", ["--no-print-directory", "--environment-overrides"])
 def test_commands_get_the_variables_that_the_readme_names_and_no_others(tmp_path: Path, option: str) -> None:
-    named = {name.replace("*", "X") for name in named_by_the_readme() if name not in os.environ} - {"MAKEFLAGS"}
+    named = {name.replace("*", "X") for name in named_by_the_readme() if name not in os.environ} - MAKES_OWN
     shown = shown_by(ROOT, tmp_path, option, **dict.fromkeys(named, "x"), **OWN_VARIABLES, **OTHERS)
     assert named <= shown
     allowed = {re.sub(r"\\\*$", ".*", re.escape(name)) for name in named_by_the_readme()}

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -123,7 +124,14 @@ def test_make_serve_passes_what_the_readme_gives_it_to_the_launcher() -> None:
         [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
     )
     (launch,) = [line for line in done.stdout.splitlines() if "deployments.launch" in line]
-    assert launch.split("deployments.launch")[1].split() == ["--host", "127.0.0.1", "--port", "9000", "--cpus", "4"]
+    assert shlex.split(launch.split("deployments.launch")[1]) == [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "9000",
+        "--cpus",
+        "4",
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES)
