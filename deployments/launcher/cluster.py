@@ -95,6 +95,7 @@ def _run(plan: Plan, supervised: Supervised) -> None:
     lifecycle.deploy(schema, supervised.say, verbose=plan.verbose)
     supervised.tell("step", "waiting for the workers")
     routes = lifecycle.wait_until_ready(plan.url, schema, supervised.stopping)
+    lifecycle.wait_until_settled(Path(plan.folder), supervised.stopping)
     if not supervised.stopping.is_set():
         supervised.tell("ready", routes)
     while not supervised.stopping.wait(WATCH_SECONDS):

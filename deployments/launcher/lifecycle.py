@@ -5,6 +5,7 @@ Ray reads the environment when it is imported: set that first, then import this.
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -32,6 +33,9 @@ INGRESS = "FibonacciIngress"
 OBJECT_STORE_BYTES = 80_000_000
 """Near Ray's least: batches and results are far below what goes through the object store."""
 POLL_SECONDS = 0.1
+SETTLED_SECONDS = 1.0
+"""Serve's controller looks three times a second what there is to change."""
+MAX_SETTLING_SECONDS = 10.0
 
 
 def start_ray(num_cpus: int, folder: Path, *, verbose: bool) -> None:
@@ -127,6 +131,19 @@ def wait_until_ready(url: str, schema: ServeDeploySchema, stop: threading.Event)
                 del waiting[name]
                 ours += [where] if is_ours else []
     return ours
+
+
+def wait_until_settled(folder: Path, stop: threading.Event) -> None:
+    """Wait until HAProxy, whose files are in ``folder``, was not replaced for a moment.
+
+    While Serve starts it is replaced five or six times, and one that was replaced answers 500 to some of the requests
+    that come on connections which it still has.
+    """
+    give_up_at = time.monotonic() + MAX_SETTLING_SECONDS
+    while time.monotonic() < give_up_at and not stop.wait(POLL_SECONDS):
+        ages = [time.time() - path.stat().st_mtime for path in folder.glob("*/haproxy.cfg")]
+        if min(ages, default=math.inf) > SETTLED_SECONDS:
+            return
 
 
 def leave() -> None:
