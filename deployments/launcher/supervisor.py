@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from deployments.console import LaunchError, RetryError, say
 from deployments.launcher.folder import Folder
@@ -34,6 +34,10 @@ BURIAL_SECONDS = 10.0
 FRESH_SECONDS = 6 * 3_600.0
 """How often the run's files are touched."""
 PR_SET_CHILD_SUBREAPER = 36
+
+
+Events: TypeAlias = "queue.SimpleQueue[tuple[int | None, str, Any]]"
+"""Each with the pid of the cluster's process that it comes from, a name and a value."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Supervisor:
         self._wishes = wishes
         self._folder = folder
         self._verbose = verbose
-        self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._events: Events = queue.SimpleQueue()
 
         self._listen()
 
@@ -62,8 +66,8 @@ class Supervisor:
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for number in SIGNALS:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # ignored: nohup
-                signal.signal(number, lambda number, _: self._events.put(("signal", number)))
-        signal.signal(signal.SIGCHLD, lambda *_: self._events.put(("child", None)))
+                signal.signal(number, lambda number, _: self._events.put((None, "signal", number)))
+        signal.signal(signal.SIGCHLD, lambda *_: self._events.put((None, "child", None)))
 
     def run(self, command: list[str], environment: dict[str, str], when_ready: Callable[[list[str]], None]) -> None:
         """Start the cluster, wait for a signal, stop it; nothing of it is left.
@@ -127,9 +131,11 @@ class Supervisor:
     def _next(self, cluster: "_Cluster", until: float) -> tuple[str, Any]:
         """What happens next, or nothing at ``until``. Raises what a cluster that ends unasked ends in."""
         try:
-            name, value = self._events.get(timeout=max(0.0, until - time.monotonic()))
+            source, name, value = self._events.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
             return "", None
+        if source not in (None, cluster.pid):
+            return "", None  # the end of one that was tried before
         if name == "say":
             say(value)
         elif name == "child":
@@ -151,7 +157,7 @@ class _Cluster:
         command: list[str],
         environment: dict[str, str],
         folder: Folder,
-        events: "queue.SimpleQueue[tuple[str, Any]]",
+        events: Events,
         *,
         verbose: bool,
     ) -> None:
@@ -172,12 +178,12 @@ class _Cluster:
         self._hearing = threading.Thread(target=self._hear, args=(reading, events), daemon=True)
         self._hearing.start()
 
-    def _hear(self, reading: int, events: "queue.SimpleQueue[tuple[str, Any]]") -> None:
+    def _hear(self, reading: int, events: Events) -> None:
         with os.fdopen(reading, "rb") as lines:
             for line in lines:
                 name, value = json.loads(line)
-                events.put((name, value))
-        events.put(("ended", self._process.wait()))
+                events.put((self.pid, name, value))
+        events.put((self.pid, "ended", self._process.wait()))
 
     @property
     def pid(self) -> int:

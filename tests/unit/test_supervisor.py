@@ -25,6 +25,11 @@ try:
         run.code.mkdir()
         command = [sys.executable, "-c", cluster]
         supervisor = Supervisor(Wishes(**wishes), run, verbose=False)
+        if "first" in cluster:
+            try:
+                supervisor.run(command, dict(os.environ, FIRST="1"), say)
+            except RetryError as error:
+                say(str(error))
         supervisor.run(command, dict(os.environ), lambda urls: say(f"ready {urls}"))
 except (LaunchError, RetryError) as error:
     say(f"{type(error).__name__}: {error}")
@@ -162,6 +167,16 @@ def test_a_cluster_that_ends_by_itself_ends_the_launcher_with_one_line(cluster: 
     with supervised(cluster) as process:
         assert rest(process)[-1] == said
         assert process.returncode == 1
+
+
+def test_a_second_try_is_not_ended_by_the_end_of_the_first() -> None:
+    first = "if os.environ.get('FIRST'):\n    tell('retry', 'first')\n    time.sleep(60)\ntime.sleep(0.3)\n"
+    with supervised(first + OBEYS) as process:
+        read_until(process, "first")
+        read_until(process, "ready")
+        process.send_signal(signal.SIGTERM)
+        assert rest(process) == ["drain 30.0"]
+        assert process.returncode == 0
 
 
 def test_a_launcher_that_is_killed_takes_the_cluster_along() -> None:
