@@ -50,7 +50,7 @@ def image() -> str:
     needs_root()
     for tool in ("buildah", "podman", "runc", "ip", "curl"):
         needs_tool(tool)
-    if not subprocess.run(["buildah", "images", "--quiet", BASE], capture_output=True, check=False).stdout:
+    if not (said("buildah", "images", "--quiet", BASE) or said("buildah", "pull", "--quiet", BASE)):
         lacks(f"the image {BASE}")
     told = ("/etc/pip.conf", os.environ.get("SSL_CERT_FILE", ""))
     volumes = [f"--volume={path}:{path}:ro" for path in told if path and Path(path).is_file()]
@@ -64,6 +64,12 @@ def image() -> str:
     )
     assert done.returncode == 0, done.stderr[-2_000:]
     return IMAGE
+
+
+def said(*command: str) -> bool:
+    """Whether the command succeeds, and says something."""
+    done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+    return done.returncode == 0 and bool(done.stdout)
 
 
 @contextlib.contextmanager
