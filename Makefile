@@ -81,7 +81,7 @@ test: $(INSTALLED) ## Run every test
 
 .PHONY: test-places
 test-places: $(INSTALLED) ## Try the service where people run it: their shells, a moved clone, interrupted set-ups
-	$(BIN)/python -m pytest tests/places
+	$(BIN)/python -m pytest tests/places --timeout=300
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 25 minutes (ONLY=row,row, ONLY=ci or ONLY=broken; PROXY=default; RECORD=1)
