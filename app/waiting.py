@@ -1,14 +1,17 @@
 """The jobs with terms that no worker has been given yet: whose turn it is, and how much of it goes into a batch."""
 
+from collections.abc import Iterable
+
 from app.cost import CostModel, work_of_segments
 from app.fair_queue import JobQueue
-from app.flights import SHORT_SECONDS
+from app.lanes import LONGEST_FIRST, SHORT_SECONDS, Lane, lane_of
 from app.line import Line
 from app.progress import Piece, Progress
 from app.settings import Settings
 
 GUIDED_FACTOR = 2
-"""k of guided self-scheduling (Polychronopoulos and Kuck, 1987): a batch is 1/(k * workers) of what is left."""
+"""k of guided self-scheduling (Polychronopoulos and Kuck, 1987): a batch is 1/(k * workers) of what is left. Of the
+workers a job has its share only, while others wait."""
 
 
 class WaitingJobs:
@@ -19,45 +22,53 @@ class WaitingJobs:
         self._cost = cost
         self._queue = JobQueue()
         self._jobs: dict[int, Progress] = {}
+        self._entered: dict[int, tuple[Lane, float]] = {}
+        """The lane that each job waits in, and the seconds that were left of it when it entered that."""
+        self._express_seconds = 0.0
+        self._num_in = [0 for _ in Lane]
 
     def __len__(self) -> int:
         return len(self._jobs)
 
+    @property
+    def lanes(self) -> list[Lane]:
+        """Those in which jobs wait, the longest batches first: or short ones could take every place on a worker."""
+        return [lane for lane in LONGEST_FIRST if self._num_in[lane]]
+
+    @property
+    def express_seconds(self) -> float:
+        """Predicted seconds of the jobs that wait in the express lane."""
+        return self._express_seconds if self._num_in[Lane.EXPRESS] else 0.0
+
     def add(self, progress: Progress) -> None:
         """Queue a job."""
         self._jobs[progress.number] = progress
-        self._queue.add(progress.job.caller, progress.number)
+        seconds = progress.line.remaining_seconds
+        self._enter(progress, lane_of(progress.job, seconds), seconds)
 
     def remove(self, progress: Progress) -> None:
         """Take a job out, if it is still there."""
-        self._jobs.pop(progress.number, None)
-        self._queue.remove(progress.job.caller, progress.number)
-
-    def set_aside(self, progress: Progress) -> None:
-        """Pass over the job, which has to wait for something that others need not wait for."""
-        self._queue.set_aside(progress.job.caller, progress.number)
-
-    def bring_back(self) -> None:
-        """Pass over no job any more."""
-        self._queue.bring_back()
+        if self._jobs.pop(progress.number, None) is not None:
+            self._exit(progress)
 
     def refund(self, progress: Progress, seconds: float) -> None:
         """The job has ended before so much of what its caller was charged with was computed."""
         self._queue.refund(progress.job.caller, seconds)
 
-    def peek(self) -> Progress | None:
-        """The job that is furthest behind, of those not set aside; None if there is none."""
-        number = self._queue.peek()
-        return None if number is None else self._jobs[number]
+    def peek(self, lanes: Iterable[Lane]) -> tuple[Progress, Lane] | None:
+        """The job that is furthest behind of those in the ``lanes``, and its lane; None if there is none."""
+        number = self._queue.peek(lanes)
+        return None if number is None else (self._jobs[number], self._entered[number][0])
 
     def cut_batch(self, progress: Progress, num_workers: int) -> list[Piece]:
-        """The next stretch of ``progress``, the one that ``peek`` named; small jobs that wait behind it ride along.
+        """The next stretch of ``progress``, one that ``peek`` named; small jobs that wait behind it ride along.
 
         ``num_workers``: at least 1.
         """
         pieces = [self._cut(progress, self._target_seconds(progress.line, num_workers))]
         seconds = pieces[0].seconds
-        while seconds < SHORT_SECONDS and (rider := self.peek()) is not None:
+        while seconds < SHORT_SECONDS and (found := self.peek([Lane.EXPRESS])) is not None:
+            rider, _ = found
             rest = rider.line.remaining_seconds
             if rider is progress or seconds + rest > SHORT_SECONDS:
                 break
@@ -71,14 +82,31 @@ class WaitingJobs:
         round_seconds = num_workers * settings.dispatch_cpu_seconds  # to send every worker one batch
         floor = line.floor_seconds(max(settings.batch_floor_seconds, round_seconds))
         ceiling = max(settings.batch_ceiling_seconds, 2 * round_seconds, floor)
-        return min(max(line.remaining_seconds / (GUIDED_FACTOR * num_workers), floor), ceiling)
+        guided = line.remaining_seconds * len(self._jobs) / (GUIDED_FACTOR * num_workers)
+        return min(max(guided, floor), ceiling)
 
     def _cut(self, progress: Progress, seconds: float) -> Piece:
+        lane, _ = self._entered[progress.number]
         sequence = progress.line.sequence
         segments = progress.line.cut(seconds)
         predicted = self._cost.seconds(work_of_segments(segments))
-        self._queue.serve(progress.job.caller, progress.number, predicted)
+        self._queue.serve(progress.job.caller, lane, progress.number, predicted)
+        progress.out_seconds += predicted
         if progress.line.exhausted:
             self.remove(progress)
-        progress.out_seconds += predicted
-        return Piece(progress, segments, sequence, predicted)
+        elif (left := lane_of(progress.job, rest := progress.line.remaining_seconds)) is not lane:
+            self._exit(progress)
+            self._enter(progress, left, rest)
+        return Piece(progress, segments, sequence, predicted, lane)
+
+    def _enter(self, progress: Progress, lane: Lane, seconds: float) -> None:
+        self._entered[progress.number] = lane, seconds
+        self._queue.add(progress.job.caller, lane, progress.number)
+        self._num_in[lane] += 1
+        self._express_seconds += seconds * (lane is Lane.EXPRESS)
+
+    def _exit(self, progress: Progress) -> None:
+        lane, seconds = self._entered.pop(progress.number)
+        self._queue.remove(progress.job.caller, lane, progress.number)
+        self._num_in[lane] -= 1
+        self._express_seconds -= seconds * (lane is Lane.EXPRESS)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from app import compute_thread
+from app import compute_thread, turns
 from app.compute import compute
 from app.compute_thread import Computed, ComputeThread, Results
 from app.job import Segment
@@ -130,15 +130,15 @@ def slices_taken(monkeypatch: pytest.MonkeyPatch, *callers: int) -> list[int]:
 
 
 def test_callers_take_a_long_turn_first_and_shorter_ones_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compute_thread, "EXPRESS_SLICES", 1)
-    monkeypatch.setattr(compute_thread, "SLICES_OF_THE_FIRST_TURN", 3)
-    monkeypatch.setattr(compute_thread, "SLICES_A_TURN", 2)
+    monkeypatch.setattr(turns, "EXPRESS_SLICES", 1)
+    monkeypatch.setattr(turns, "SLICES_OF_THE_FIRST_TURN", 3)
+    monkeypatch.setattr(turns, "SLICES_A_TURN", 2)
     new = [10, 10, 5]  # the second new one has to let one go on
     assert slices_taken(monkeypatch, 10, 5) == [*new, 10, 10, 5, 5, 5, 10, 10, 5, 10, 10, 10, 10]
 
 
 def test_a_newcomer_of_a_few_slices_does_not_wait_for_anybodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = compute_thread.EXPRESS_SLICES
+    few = turns.EXPRESS_SLICES
     taken = slices_taken(monkeypatch, 500, few)
     last = len(taken) - 1 - taken[::-1].index(few)
     assert last <= 2 * few + 1

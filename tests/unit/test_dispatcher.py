@@ -12,18 +12,14 @@ import pytest
 from app.cost import IDLE_SECONDS, work_of, work_of_segments
 from app.dispatcher import Dispatcher
 from app.errors import DeadlineError, DrainingError, QueueFullError, RefusedError, TooCostlyError
-from app.flights import SHORT_SECONDS
 from app.job import Batch, BatchResult, Execution, Job, JobResult
+from app.lanes import SHORT_SECONDS
 from app.settings import Settings
-from tests.unit.simulated_pool import COST, ROOMY, Call, SimulatedPool, assert_nothing_is_left, job
+from tests.simulated_pool import COST, ROOMY, Call, SimulatedPool, assert_nothing_is_left, job, submit
 from tests.virtual_time import run_virtually
 
 MINUTES = 600.0
 MILLISECOND = 0.001
-
-
-def submit(pool: SimulatedPool, *jobs: Job, timeout_seconds: float | None = None) -> "asyncio.Task[list[JobResult]]":
-    return asyncio.create_task(pool.dispatcher.run(*jobs, timeout_seconds=timeout_seconds))
 
 
 async def cancel(task: "asyncio.Task[Any]") -> None:
@@ -268,7 +264,7 @@ def test_a_long_batch_goes_at_once_beside_a_short_one() -> None:
         short = submit(pool, job(MILLISECOND))
         long = submit(pool, job(1.0))
         await asyncio.sleep(0.0001)
-        assert [call.sent_at for call in pool.calls] == [0.0, 0.0]
+        assert [call.sent_at for call in pool.calls] == [0.0, 0.0, 0.0]
         await asyncio.gather(short, long)
 
     run_virtually(main())
@@ -277,7 +273,7 @@ def test_a_long_batch_goes_at_once_beside_a_short_one() -> None:
 @pytest.mark.parametrize(("long_seconds", "limit"), [(MILLISECOND, 3), (MINUTES, 1)], ids=["alone", "beside long ones"])
 def test_so_many_short_batches_a_worker_are_in_flight_and_no_more(long_seconds: float, limit: int) -> None:
     async def main() -> None:
-        pool = SimulatedPool(3, latency_seconds=0.02, slice_seconds=0.010)
+        pool = SimulatedPool(3, latency_seconds=0.02)
         long = submit(pool, job(long_seconds))
         pending = {submit(pool, job(0.004)) for _ in range(60)}
         most = 0
@@ -294,7 +290,7 @@ def test_so_many_short_batches_a_worker_are_in_flight_and_no_more(long_seconds: 
 
 def test_short_jobs_that_come_while_the_lane_is_full_ride_together_as_soon_as_it_is_free() -> None:
     async def main() -> None:
-        pool = SimulatedPool(1, latency_seconds=0.1, slice_seconds=0.010)
+        pool = SimulatedPool(1, latency_seconds=0.1)
         await asyncio.sleep(1.0)
         first = submit(pool, job(MILLISECOND))
         later = []
@@ -329,7 +325,7 @@ def test_a_millisecond_behind_a_local_job_is_answered_within_slices() -> None:
     """A local job is one call of minutes: the worker's turns let the short one in."""
 
     async def main() -> None:
-        pool = SimulatedPool(1, slice_seconds=0.010)
+        pool = SimulatedPool(1)
         long = submit(pool, job(MINUTES, execution=Execution.LOCAL))
         await asyncio.sleep(1.0)
         (result,) = await pool.dispatcher.run(job(MILLISECOND))

@@ -11,13 +11,8 @@ from app.flights import LATE_FACTOR, LATE_FACTOR_AN_INGRESS, LATE_SECONDS
 from app.job import Batch, BatchResult, Execution, Job, JobResult
 from app.settings import Settings
 from app.watch import WATCH_SECONDS
-from tests.unit.manual_pool import ManualPool
-from tests.unit.simulated_pool import ROOMY, SimulatedPool, SimulatedWorker, assert_nothing_is_left, job
+from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job, submit
 from tests.virtual_time import run_virtually
-
-
-def submit(pool: SimulatedPool, *jobs: Job) -> "asyncio.Task[list[JobResult]]":
-    return asyncio.create_task(pool.dispatcher.run(*jobs))
 
 
 def outcomes(pool: SimulatedPool, worker_id: str) -> Counter[str]:
@@ -148,7 +143,7 @@ def test_a_job_that_hangs_its_workers_until_they_are_killed_fails_after_three() 
 
 def test_the_copy_of_a_late_batch_never_goes_to_a_worker_that_still_has_it() -> None:
     async def main() -> None:
-        pool = ManualPool(ROOMY)
+        pool = SimulatedPool(0, by_hand=True)
         pool.join()
         tasks = [asyncio.create_task(pool.dispatcher.run(job(10.0, execution=Execution.LOCAL)))]
         await asyncio.sleep(41.0)
@@ -169,7 +164,7 @@ def test_the_copy_of_a_late_batch_never_goes_to_a_worker_that_still_has_it() -> 
 @pytest.mark.parametrize("lives", [True, False])
 def test_a_late_worker_whose_code_raises_lives(lives: bool) -> None:
     async def main() -> None:
-        pool = ManualPool(ROOMY)
+        pool = SimulatedPool(0, by_hand=True)
         pool.join()
         pool.join()
         task = asyncio.create_task(pool.dispatcher.run(job(0.02)))
@@ -189,7 +184,7 @@ def test_a_late_worker_whose_code_raises_lives(lives: bool) -> None:
 
 def test_a_copy_that_is_lost_as_the_other_comes_back_fails_nobody() -> None:
     async def main() -> None:
-        pool = ManualPool(ROOMY)
+        pool = SimulatedPool(0, by_hand=True)
         for _ in range(5):
             pool.join()
         task = asyncio.create_task(pool.dispatcher.run(job(0.02)))
@@ -303,7 +298,7 @@ def test_small_jobs_do_not_wait_for_those_that_a_frozen_worker_has() -> None:
 
 def test_a_late_batch_takes_no_place_among_the_short_ones() -> None:
     async def main() -> None:
-        pool = SimulatedPool(2, slice_seconds=0.01)
+        pool = SimulatedPool(2)
         pool.freeze("w0")
         pool.freeze("w1")
         stuck = [submit(pool, job(0.001)) for _ in range(10)]
@@ -339,7 +334,7 @@ def test_a_batch_that_was_only_late_tells_of_one_attempt() -> None:
 
 def test_a_small_job_behind_a_long_one_need_not_wait_for_the_long_one_to_be_late() -> None:
     async def main() -> None:
-        pool = SimulatedPool(2, Settings(max_compute_seconds=1e6, max_queued_seconds=1e6), slice_seconds=0.01)
+        pool = SimulatedPool(2, Settings(max_compute_seconds=1e6, max_queued_seconds=1e6))
         long = submit(pool, job(100.0, 1, Execution.LOCAL))
         await asyncio.sleep(1.0)
         pool.freeze(pool.calls[0].worker_id)

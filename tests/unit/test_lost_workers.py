@@ -8,11 +8,8 @@ import pytest
 from app.dispatcher import Dispatcher
 from app.errors import ComputationError, NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment
-from app.pool import MAX_IN_FLIGHT_EXPRESS
 from app.settings import Settings
-from app.suspensions import SUSPENSION_SECONDS
-from tests.unit.manual_pool import ManualPool
-from tests.unit.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
+from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job, local, submit
 from tests.virtual_time import run_virtually
 
 MILLISECOND = 0.001
@@ -21,10 +18,6 @@ POISON_SIZE = 666
 
 def is_poison(segment: Segment) -> bool:
     return segment.stop == POISON_SIZE
-
-
-def submit(pool: SimulatedPool | ManualPool, *jobs: Job) -> "asyncio.Task[list[JobResult]]":
-    return asyncio.create_task(pool.dispatcher.run(*jobs))
 
 
 async def settled(pool: SimulatedPool) -> None:
@@ -115,7 +108,7 @@ def test_a_worker_that_was_only_unreachable_is_used_again() -> None:
 
 def test_each_loss_begins_the_time_without_batches_anew() -> None:
     async def main() -> None:
-        pool = ManualPool(ROOMY)
+        pool = SimulatedPool(0, by_hand=True)
         pool.join()
         first, second = (submit(pool, job(1.0, execution=Execution.LOCAL)) for _ in range(2))
         await asyncio.sleep(0.001)
@@ -254,7 +247,7 @@ def test_a_batch_whose_code_raises_goes_again_and_its_worker_stays() -> None:
 
 def test_retries_do_not_pile_up_behind_a_long_local_job() -> None:
     async def main() -> None:
-        pool = SimulatedPool(1, slice_seconds=0.010)
+        pool = SimulatedPool(1)
         failures = iter([True])
 
         async def run_batch(worker_id: str, batch: Batch) -> BatchResult:
