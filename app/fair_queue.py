@@ -2,10 +2,8 @@
 
 import heapq
 import itertools
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Generic, TypeVar
-
-from app.lanes import Lane
 
 Key = TypeVar("Key", bound=Hashable)
 Tag = tuple[float, int]
@@ -13,15 +11,13 @@ Tag = tuple[float, int]
 
 
 class FairQueue(Generic[Key]):
-    """Who is served next: of those with work in one of the lanes asked for, the one whose start tag is smallest.
+    """Who is served next: the one whose start tag is smallest.
 
     A start tag is the virtual time at which the next service begins; serving ``seconds`` moves it on by as much. A
     newcomer starts at the virtual time: it neither waits for the past of the others nor makes up for its own. Virtual
-    time is the start tag of the latest service. Where keys do not return it also moves with everybody's share of what
-    is served: a stream of newcomers, each served once, all start at the same tag, and whoever is a service ahead of
-    that would wait until the stream ends.
-
-    Where keys return, whoever leaves before virtual time has caught up with it keeps its tag, or leaving and coming
+    time is the start tag of the latest service, but moves on with each service at least by everybody's share of that:
+    newcomers who are served once each would all start at the same tag, and whoever is a service ahead of it would wait
+    as long as they come. Whoever leaves before virtual time has caught up with it keeps its tag, or leaving and coming
     back would be free. Every operation is O(log n), amortised.
     """
 
@@ -32,8 +28,7 @@ class FairQueue(Generic[Key]):
         self._share_seconds = 0.0
         """Of the latest service, for each that was there."""
         self._tags: dict[Key, Tag] = {}
-        self._lanes: dict[Key, set[Lane]] = {}
-        self._heaps: dict[Lane, list[tuple[Tag, Key]]] = {lane: [] for lane in Lane}
+        self._heap: list[tuple[Tag, Key]] = []
         self._left_with: dict[Key, Tag] = {}
         self._left_heap: list[tuple[Tag, Key]] = []
         self._numbers = itertools.count()
@@ -44,30 +39,21 @@ class FairQueue(Generic[Key]):
     def __contains__(self, key: Key) -> bool:
         return key in self._tags
 
-    def add(self, key: Key, lane: Lane) -> None:
-        """``key`` has work in ``lane`` from now on."""
-        if key in self._tags:
-            self._lanes[key].add(lane)
-            self._push(lane, key)
-            return
+    def add(self, key: Key) -> None:
+        """Let ``key`` take part from now on."""
         left_with_seconds, _ = self._left_with.pop(key, (0.0, 0))
-        self._lanes[key] = {lane}
         self._set_tag(key, max(self._virtual_seconds, left_with_seconds))
 
-    def remove(self, key: Key, lane: Lane) -> None:
-        """``key`` has no more work in ``lane``."""
-        self._lanes[key].remove(lane)
-        if self._lanes[key]:
-            return
-        del self._lanes[key]
+    def remove(self, key: Key) -> None:
+        """Take ``key`` out."""
         tag = self._tags.pop(key)
         if self._keys_return and tag[0] > self._virtual_seconds:
-            self._leave(key, tag)
+            self._push(self._left_heap, self._left_with, key, tag)
 
-    def peek(self, lanes: Iterable[Lane]) -> Key | None:
-        """Who is next of those with work in one of the ``lanes``; None if nobody is there."""
-        firsts = [first for lane in lanes if (first := self._first(lane)) is not None]
-        return min(firsts)[1] if firsts else None
+    def peek(self) -> Key | None:
+        """Who is next; None if nobody is there."""
+        first = self._first(self._heap, self._tags)
+        return None if first is None else first[1]
 
     def refund(self, key: Key, seconds: float) -> None:
         """Take back a charge for what was not served after all, whether ``key`` is still here or has left."""
@@ -76,88 +62,71 @@ class FairQueue(Generic[Key]):
         elif key in self._left_with:
             start_seconds, _ = self._left_with.pop(key)
             if start_seconds - seconds > self._virtual_seconds:
-                self._leave(key, (start_seconds - seconds, next(self._numbers)))
+                self._push(self._left_heap, self._left_with, key, (start_seconds - seconds, next(self._numbers)))
 
     def serve(self, key: Key, seconds: float) -> None:
-        """Charge ``key``, one that ``peek`` named, with a service that begins now."""
+        """Charge ``key``, the one that ``peek`` named, with a service that begins now."""
         start_seconds, _ = self._tags[key]
         self._virtual_seconds = max(self._virtual_seconds + self._share_seconds, start_seconds)
-        if not self._keys_return:
-            self._share_seconds = seconds / len(self._tags)
+        self._share_seconds = seconds / len(self._tags)
         self._set_tag(key, start_seconds + seconds)
-        while (heap := self._left_heap) and heap[0][0][0] <= self._virtual_seconds:
-            tag, left = heapq.heappop(heap)
-            if self._left_with.get(left) == tag:
-                del self._left_with[left]
+        while (first := self._first(self._left_heap, self._left_with)) and first[0][0] <= self._virtual_seconds:
+            del self._left_with[first[1]]
 
     def _set_tag(self, key: Key, start_seconds: float) -> None:
-        self._tags[key] = start_seconds, next(self._numbers)
-        for lane in self._lanes[key]:
-            self._push(lane, key)
+        self._push(self._heap, self._tags, key, (start_seconds, next(self._numbers)))
 
-    def _push(self, lane: Lane, key: Key) -> None:
-        heap = self._heaps[lane]
-        heapq.heappush(heap, (self._tags[key], key))
-        if len(heap) > 2 * len(self._tags) + 64:  # mostly entries that a later one has replaced
-            heap[:] = {(tag, k) for tag, k in heap if self._holds(lane, tag, k)}
+    def _push(self, heap: list[tuple[Tag, Key]], tags: dict[Key, Tag], key: Key, tag: Tag) -> None:
+        tags[key] = tag
+        heapq.heappush(heap, (tag, key))
+        if len(heap) > 2 * len(tags) + 64:  # mostly entries that a later one has replaced
+            heap[:] = [(t, k) for t, k in heap if tags.get(k) == t]
             heapq.heapify(heap)
 
-    def _leave(self, key: Key, tag: Tag) -> None:
-        self._left_with[key] = tag
-        heapq.heappush(self._left_heap, (tag, key))
-        if len(self._left_heap) > 2 * len(self._left_with) + 64:
-            self._left_heap[:] = [(t, k) for t, k in self._left_heap if self._left_with.get(k) == t]
-            heapq.heapify(self._left_heap)
-
-    def _holds(self, lane: Lane, tag: Tag, key: Key) -> bool:
-        return self._tags.get(key) == tag and lane in self._lanes[key]
-
-    def _first(self, lane: Lane) -> tuple[Tag, Key] | None:
-        """The smallest tag in the lane and whose it is; drops the entries in front of it that no longer hold."""
-        heap = self._heaps[lane]
-        while heap and not self._holds(lane, *heap[0]):
+    def _first(self, heap: list[tuple[Tag, Key]], tags: dict[Key, Tag]) -> tuple[Tag, Key] | None:
+        """The smallest tag and whose it is; drops the entries in front of it that no longer hold."""
+        while heap:
+            tag, key = heap[0]
+            if tags.get(key) == tag:
+                return tag, key
             heapq.heappop(heap)
-        return heap[0] if heap else None
+        return None
 
 
 class JobQueue:
-    """The fair queue of jobs: first over callers, then over those of each caller's jobs that are in one lane."""
+    """The fair queue of jobs: first over callers, then over each caller's jobs."""
 
     def __init__(self) -> None:
         self._callers: FairQueue[str] = FairQueue()
-        self._jobs: dict[tuple[str, Lane], FairQueue[int]] = {}
+        self._jobs: dict[str, FairQueue[int]] = {}
 
-    def add(self, caller: str, lane: Lane, job: int) -> None:
+    def add(self, caller: str, job: int) -> None:
         """Queue a job; the number must be new."""
-        if (caller, lane) not in self._jobs:
-            self._jobs[caller, lane] = FairQueue(keys_return=False)  # job numbers are new each time
-            self._callers.add(caller, lane)
-        self._jobs[caller, lane].add(job, lane)
+        if caller not in self._jobs:
+            self._jobs[caller] = FairQueue(keys_return=False)  # job numbers are new each time
+            self._callers.add(caller)
+        self._jobs[caller].add(job)
 
-    def remove(self, caller: str, lane: Lane, job: int) -> None:
+    def remove(self, caller: str, job: int) -> None:
         """Take a job out, if it is there."""
-        jobs = self._jobs.get((caller, lane))
+        jobs = self._jobs.get(caller)
         if jobs is None or job not in jobs:
             return
-        jobs.remove(job, lane)
+        jobs.remove(job)
         if not jobs:
-            del self._jobs[caller, lane]
-            self._callers.remove(caller, lane)
+            del self._jobs[caller]
+            self._callers.remove(caller)
 
-    def peek(self, lanes: Iterable[Lane]) -> int | None:
-        """The job to serve next in these lanes; the first lane's, where their caller has one in several."""
-        lanes = list(lanes)
-        caller = self._callers.peek(lanes)
-        if caller is None:
-            return None
-        jobs = next(jobs for lane in lanes if (jobs := self._jobs.get((caller, lane))) is not None)
-        return jobs.peek(lanes)
+    def peek(self) -> int | None:
+        """The job to serve next."""
+        caller = self._callers.peek()
+        return None if caller is None else self._jobs[caller].peek()
 
     def refund(self, caller: str, seconds: float) -> None:
         """Take back from a caller's charge what was not served after all."""
         self._callers.refund(caller, seconds)
 
-    def serve(self, caller: str, lane: Lane, job: int, seconds: float) -> None:
-        """Charge the job, one that ``peek`` named, and its caller."""
-        self._jobs[caller, lane].serve(job, seconds)
+    def serve(self, caller: str, job: int, seconds: float) -> None:
+        """Charge the job that ``peek`` named, and its caller."""
+        self._jobs[caller].serve(job, seconds)
         self._callers.serve(caller, seconds)

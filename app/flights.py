@@ -84,14 +84,14 @@ class Flights:
             self.num_express -= flight.lane is Lane.EXPRESS
         return late
 
-    def not_computed_seconds(self, progress: Progress, now: float) -> float:
-        """Predicted seconds of the job's batches on workers that cannot have been computed yet."""
-        return sum(
-            max(0.0, piece.seconds - (now - flight.dispatched_at))
+    def not_computed(self, progress: Progress, now: float) -> list[tuple[Piece, float]]:
+        """The job's pieces on workers, with the predicted seconds of each that cannot have been computed yet."""
+        return [
+            (piece, max(0.0, piece.seconds - (now - flight.dispatched_at)))
             for flight in self._flights
             for piece in flight.pieces
             if piece.progress is progress and not flight.late
-        )
+        ]
 
     def postpone(self, seconds: float) -> None:
         """Nothing could come back for so long, because it was the ingress that stood still."""

@@ -26,6 +26,7 @@ class Lane(IntEnum):
 
 
 LONGEST_FIRST = (Lane.LONG, Lane.FULL, Lane.EXPRESS)
+"""In which places are filled: express batches may take all that full ones have left, but not the other way round."""
 
 Load = tuple[int, int, int]
 """Places taken on a worker, by lane."""

@@ -14,7 +14,7 @@ from app.cost import CostModel, work_of_segments
 from app.errors import ComputationError, NoWorkerError, WorkerLostError
 from app.flights import Flight, Flights
 from app.job import Batch, BatchResult, RunBatch
-from app.lanes import SHORT_SECONDS, Lane
+from app.lanes import LONGEST_FIRST, SHORT_SECONDS, Lane
 from app.outage import Outage
 from app.pool import Pool, Worker
 from app.progress import Piece, Progress
@@ -91,28 +91,24 @@ class Scheduler:
         """The job is over, however it ended: forget what waits of it, stop what only it was waiting for."""
         self._waiting.remove(progress)
         if not progress.succeeded:
-            self._waiting.refund(progress, self._flights.not_computed_seconds(progress, self._clock()))
+            for piece, seconds in self._flights.not_computed(progress, self._clock()):
+                self._waiting.refund(piece, seconds)
             self._stop_unwanted()
 
     def _pump(self) -> None:
         """Send batches while there is work and a worker with room; what was lost goes first."""
         for worker, piece in self._retries.ready(self._clock()):
             self._send(worker, [piece])
-        while True:
-            workers = {lane: found for lane in self._lanes() if (found := self._worker_for(lane)) is not None}
-            if (first := self._waiting.peek(workers)) is None:
-                break
-            progress, lane = first
-            self._send(workers[lane], self._waiting.cut_batch(progress, len(self._pool)))
-        if len(self._waiting) or len(self._retries):
+        for lane in LONGEST_FIRST:
+            self._fill(lane)
+        if self._waiting or self._retries:
             self._watch.start()
 
-    def _lanes(self) -> list[Lane]:
-        """Those in which something waits that may be sent."""
-        lanes = self._waiting.lanes
-        if Lane.EXPRESS in lanes and self._gathers():
-            lanes.remove(Lane.EXPRESS)
-        return lanes
+    def _fill(self, lane: Lane) -> None:
+        while (progress := self._waiting.peek(lane)) is not None and not (lane is Lane.EXPRESS and self._gathers()):
+            if (worker := self._worker_for(lane)) is None:
+                return
+            self._send(worker, self._waiting.cut_batch(progress, len(self._pool)))
 
     def _gathers(self) -> bool:
         """Whether small jobs are held back so that they share a batch.

@@ -1,10 +1,8 @@
 """The jobs with terms that no worker has been given yet: whose turn it is, and how much of it goes into a batch."""
 
-from collections.abc import Iterable
-
 from app.cost import CostModel, work_of_segments
 from app.fair_queue import JobQueue
-from app.lanes import LONGEST_FIRST, SHORT_SECONDS, Lane, lane_of
+from app.lanes import SHORT_SECONDS, Lane, lane_of
 from app.line import Line
 from app.progress import Piece, Progress
 from app.settings import Settings
@@ -15,50 +13,43 @@ workers a job has its share only, while others wait."""
 
 
 class WaitingJobs:
-    """Batches are cut off the jobs in the fair queue's order."""
+    """Batches are cut off the jobs in the order of fair queues, one for each lane."""
 
     def __init__(self, settings: Settings, cost: CostModel) -> None:
         self._settings = settings
         self._cost = cost
-        self._queue = JobQueue()
+        self._queues = {lane: JobQueue() for lane in Lane}
         self._jobs: dict[int, Progress] = {}
         self._entered: dict[int, tuple[Lane, float]] = {}
         """The lane that each job waits in, and the seconds that were left of it when it entered that."""
         self._express_seconds = 0.0
-        self._num_in = [0 for _ in Lane]
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     @property
-    def lanes(self) -> list[Lane]:
-        """Those in which jobs wait, the longest batches first: or short ones could take every place on a worker."""
-        return [lane for lane in LONGEST_FIRST if self._num_in[lane]]
-
-    @property
     def express_seconds(self) -> float:
         """Predicted seconds of the jobs that wait in the express lane."""
-        return self._express_seconds if self._num_in[Lane.EXPRESS] else 0.0
+        return self._express_seconds
 
     def add(self, progress: Progress) -> None:
         """Queue a job."""
         self._jobs[progress.number] = progress
-        seconds = progress.line.remaining_seconds
-        self._enter(progress, lane_of(progress.job, seconds), seconds)
+        self._enter(progress, progress.line.remaining_seconds)
 
     def remove(self, progress: Progress) -> None:
         """Take a job out, if it is still there."""
         if self._jobs.pop(progress.number, None) is not None:
             self._exit(progress)
 
-    def refund(self, progress: Progress, seconds: float) -> None:
-        """The job has ended before so much of what its caller was charged with was computed."""
-        self._queue.refund(progress.job.caller, seconds)
+    def refund(self, piece: Piece, seconds: float) -> None:
+        """The piece's job has ended before so much of what its caller was charged with was computed."""
+        self._queues[piece.lane].refund(piece.progress.job.caller, seconds)
 
-    def peek(self, lanes: Iterable[Lane]) -> tuple[Progress, Lane] | None:
-        """The job that is furthest behind of those in the ``lanes``, and its lane; None if there is none."""
-        number = self._queue.peek(lanes)
-        return None if number is None else (self._jobs[number], self._entered[number][0])
+    def peek(self, lane: Lane) -> Progress | None:
+        """The job that is furthest behind in the lane; None if there is none."""
+        number = self._queues[lane].peek()
+        return None if number is None else self._jobs[number]
 
     def cut_batch(self, progress: Progress, num_workers: int) -> list[Piece]:
         """The next stretch of ``progress``, one that ``peek`` named; small jobs that wait behind it ride along.
@@ -67,8 +58,7 @@ class WaitingJobs:
         """
         pieces = [self._cut(progress, self._target_seconds(progress.line, num_workers))]
         seconds = pieces[0].seconds
-        while seconds < SHORT_SECONDS and (found := self.peek([Lane.EXPRESS])) is not None:
-            rider, _ = found
+        while seconds < SHORT_SECONDS and (rider := self.peek(Lane.EXPRESS)) is not None:
             rest = rider.line.remaining_seconds
             if rider is progress or seconds + rest > SHORT_SECONDS:
                 break
@@ -90,23 +80,24 @@ class WaitingJobs:
         sequence = progress.line.sequence
         segments = progress.line.cut(seconds)
         predicted = self._cost.seconds(work_of_segments(segments))
-        self._queue.serve(progress.job.caller, lane, progress.number, predicted)
+        self._queues[lane].serve(progress.job.caller, progress.number, predicted)
         progress.out_seconds += predicted
         if progress.line.exhausted:
             self.remove(progress)
-        elif (left := lane_of(progress.job, rest := progress.line.remaining_seconds)) is not lane:
+        elif lane_of(progress.job, rest := progress.line.remaining_seconds) is not lane:
             self._exit(progress)
-            self._enter(progress, left, rest)
+            self._enter(progress, rest)
         return Piece(progress, segments, sequence, predicted, lane)
 
-    def _enter(self, progress: Progress, lane: Lane, seconds: float) -> None:
+    def _enter(self, progress: Progress, seconds: float) -> None:
+        lane = lane_of(progress.job, seconds)
         self._entered[progress.number] = lane, seconds
-        self._queue.add(progress.job.caller, lane, progress.number)
-        self._num_in[lane] += 1
+        self._queues[lane].add(progress.job.caller, progress.number)
         self._express_seconds += seconds * (lane is Lane.EXPRESS)
 
     def _exit(self, progress: Progress) -> None:
         lane, seconds = self._entered.pop(progress.number)
-        self._queue.remove(progress.job.caller, lane, progress.number)
-        self._num_in[lane] -= 1
+        self._queues[lane].remove(progress.job.caller, progress.number)
         self._express_seconds -= seconds * (lane is Lane.EXPRESS)
+        if not self._jobs:
+            self._express_seconds = 0.0  # or rounding would add up

@@ -223,17 +223,19 @@ class SimulatedPool:
             if call.outcome == "running":
                 call.outcome = "failed"
 
+    def begins(self, call: Call) -> None:
+        """The worker begins to compute it."""
+        if any(map(self.is_poison, call.batch.segments)):
+            self.kill(call.worker_id)
+
     async def _work(self, worker: SimulatedWorker, call: Call) -> None:
         if self._dispatch_seconds:
             async with self._ingress:
                 await asyncio.sleep(self._dispatch_seconds)
         await self._travel(worker.worker_id)
         received_at = self._loop.time()
-        poisoned = any(map(self.is_poison, call.batch.segments))
         try:
-            seconds = await worker.compute(
-                call.predicted_seconds / self._speed, lambda: self.kill(worker.worker_id) if poisoned else None
-            )
+            seconds = await worker.compute(call.predicted_seconds / self._speed, lambda: self.begins(call))
         except WorkerLostError:
             call.lose()
             return

@@ -12,7 +12,7 @@ import pytest
 from app.cost import IDLE_SECONDS, work_of, work_of_segments
 from app.dispatcher import Dispatcher
 from app.errors import DeadlineError, DrainingError, QueueFullError, RefusedError, TooCostlyError
-from app.job import Batch, BatchResult, Execution, Job, JobResult
+from app.job import Batch, BatchResult, Execution, Job
 from app.lanes import SHORT_SECONDS
 from app.settings import Settings
 from tests.simulated_pool import COST, ROOMY, Call, SimulatedPool, assert_nothing_is_left, job, submit

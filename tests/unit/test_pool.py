@@ -236,5 +236,3 @@ def test_only_workers_without_load_guest_or_question_are_idle() -> None:
     pool.invite(b, PIECE)
     pool.ask(c, PROBE, 1.0)
     assert list(pool.idle) == ["d"]
-
-
