@@ -15,7 +15,8 @@ from app.errors import DeadlineError, DrainingError, QueueFullError, RefusedErro
 from app.job import Batch, BatchResult, Execution, Job
 from app.lanes import SHORT_SECONDS
 from app.settings import Settings
-from tests.simulated_pool import COST, ROOMY, Call, SimulatedPool, assert_nothing_is_left, job, submit
+from tests.simulated_pool import ROOMY, Call, SimulatedPool, assert_nothing_is_left, job, submit
+from tests.simulated_worker import COST
 from tests.virtual_time import run_virtually
 
 MINUTES = 600.0
@@ -484,7 +485,7 @@ def test_many_small_jobs_stand_ahead_of_a_smaller_one_as_a_whole() -> None:
 
     async def main() -> None:
         pool = SimulatedPool(1, Settings(max_queued_seconds=30.0))
-        tasks = [submit(pool, job(0.5)) for _ in range(66)]
+        tasks = [submit(pool, job(0.5)) for _ in range(61)]
         await asyncio.sleep(0)
         refusal = await refusal_of(pool, QueueFullError, job(MILLISECOND))
         await asyncio.sleep(refusal.retry_after_seconds)
