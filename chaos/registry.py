@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from unittest import mock
 
 from chaos.outcome import Outcome
-from chaos.rows import deploying, hostile, leaving, nodes, overload, serving, soak, stopping, timing, workers
+from chaos.rows import deploying, hostile, leaving, nodes, overload, serving, sharing, soak, stopping, timing, workers
 from chaos.stage import LIAR, Change, Stage, changed_config, grpc, sabotaged, staged, two_ingresses
 from deployments.launched import StartError, started
 from tests.serve.processes import descendants
@@ -144,7 +144,9 @@ ROWS = (
     Row("controller-killed", "the Serve controller, `kill -9`", staged, serving.controller_killed),
     Row("proxy-killed", "Serve's own proxy, `kill -9` (a fallback behind HAProxy)", staged, serving.proxy_killed),
     Row("leavers", "1,000 callers that leave at random moments", staged, leaving.callers_leave),
-    Row("overload", "ten times the sustainable load for 60 s", staged, overload.overloaded),
+    Row("beside-tiny", "a job of 2 s beside 32 callers of tiny ones", staged, sharing.beside_tiny),
+    Row("served-alike", "32 callers of one default-size sequence each", staged, sharing.served_alike),
+    Row("overload", "ten times the sustainable load for 180 s", staged, overload.overloaded),
     Row("busy-and-full", "all workers compute and the queue is full", staged, timing.busy_and_full),
     Row("long-batches", "a job of 60 s in one call; sent straight to a worker, a batch at term 50,000,000", staged,
         timing.long_batches),

@@ -176,7 +176,7 @@ class SimulatedPool:
 
     def lose_all_on(self, worker_id: str) -> None:
         """What is on this worker is lost."""
-        for call in self.calls + self.probes:
+        for call in self.out + self.asked:
             if call.worker_id == worker_id:
                 call.lose()
 
