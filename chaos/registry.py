@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -107,6 +108,17 @@ def two_nodes(*changes: Change) -> Iterator[Stage]:
 
 
 @contextmanager
+def two_networks(*changes: Change) -> Iterator[Stage]:
+    """A cluster of two nodes that each have a network of their own."""
+    if os.geteuid() or not shutil.which("ip"):
+        raise StartError("network namespaces need root and iproute2")
+    with changed_config(*changes) as path, started("chaos.network", str(path)) as service:
+        stage = Stage(service, 2)
+        stage.until(stage.is_whole, 60)
+        yield stage
+
+
+@contextmanager
 def first_stop(*changes: Change) -> Iterator[Stage]:
     """A service to stop."""
     with staged(*changes) as stage:
@@ -172,6 +184,8 @@ ROWS = (
     Row("grpc-leavers", "with gRPC, 1,000 callers that leave at random moments", over_grpc, leaving.callers_leave),
     Row("node-joins", "a node joins", two_nodes, nodes.node_joins),
     Row("node-leaves", "a node leaves in the middle of jobs", two_nodes, nodes.node_leaves),
+    Row("node-cut-15", "a node's link is down for 15 s", two_networks, nodes.cut_off_for_15_s),
+    Row("node-cut-40", "a node's link is down for 40 s", two_networks, nodes.cut_off_for_40_s),
     Row("sigterm", "SIGTERM to the launcher with 8 jobs in flight", first_stop, stopping.sigterm),
     Row("sigint", "SIGINT to the launcher with 8 jobs in flight", second_stop, stopping.sigint),
     Row("sigterm-drops", "SIGTERM to the launcher with a job that outlasts its 4 s", impatient, stopping.dropped),

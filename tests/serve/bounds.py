@@ -33,6 +33,8 @@ PROXY_BACK = 15.0
 """How long nothing is answered after HAProxy, or Serve's own proxy, was killed."""
 NEW_NODE_USED = 10.0
 """From a node's joining to its worker's computing."""
+CUT_OFF_BACK = 60.0
+"""From a node's link's being up again to its worker's, or another one's there, replying."""
 HEALTH_P99 = 0.1
 """GET /livez and /readyz while all workers compute and the queue is full."""
 REFUSAL_P99 = 0.05

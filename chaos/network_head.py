@@ -1,0 +1,30 @@
+"""Run as a script in the first node's namespaces, by ``chaos.network``: starts Ray and the service there."""
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import ray
+import yaml
+
+from chaos.network import RAY_PORT, head_command
+from deployments import lifecycle
+from deployments.console import say
+from deployments.own_config import prepare
+
+
+def main(config_path: str, address: str, folder: str) -> None:
+    subprocess.run(head_command(address, folder), check=True, stdout=subprocess.DEVNULL)  # noqa: S603 (this project's own)
+    config = prepare(yaml.safe_load(Path(config_path).read_text()), "0.0.0.0", 8000, Path(folder))  # noqa: S104 (a network of its own)
+    config["proxy_location"] = "HeadOnly"
+    ray.init(address=f"{address}:{RAY_PORT}", namespace="serve", log_to_driver=False)
+    lifecycle.deploy(lifecycle.checked(config), verbose=False)
+    lifecycle.wait_until_ready(f"http://{address}:8000/readyz", threading.Event())
+    say(f"ready on http://{address}:8000")
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
