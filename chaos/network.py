@@ -141,7 +141,7 @@ def _network() -> Iterator[Network]:
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(["/usr/bin/env", "ip", *arguments], check=True)
+    subprocess.run(["/usr/bin/env", "ip", *arguments], check=True)  # noqa: S603 (as above)
 
 
 def _copy(process: subprocess.Popen[str]) -> None:
