@@ -10,6 +10,7 @@ Why does a worker get nothing? Here are all the reasons (``Pool.with_room`` and 
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from app.job import BatchResult
 from app.lanes import IDLE, LOADS, Lane, Load, has_room
@@ -61,7 +62,7 @@ class Pool:
         # Those that may have more, by their load; of equals, who came to it first is taken first.
         self._listed: dict[Load, dict[str, Worker]] = {load: {} for load in LOADS}
         self._with_room = {
-            lane: [self._listed[load] for load in sorted(LOADS, key=_least_first) if has_room(load, lane)]
+            lane: [self._listed[load] for load in sorted(LOADS, key=partial(_order, lane)) if has_room(load, lane)]
             for lane in Lane
         }
 
@@ -175,6 +176,7 @@ class Pool:
             del workers[worker.worker_id]
 
 
-def _least_first(load: Load) -> tuple[int, int]:
-    _express, _full, long = load
-    return sum(load), long
+def _order(lane: Lane, load: Load) -> tuple[int, ...]:
+    """Least first; for an express batch, a worker that has none before one that has."""
+    express, _full, long = load
+    return express * (lane is Lane.EXPRESS), sum(load), long

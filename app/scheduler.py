@@ -105,19 +105,19 @@ class Scheduler:
             self._watch.start()
 
     def _fill(self, lane: Lane) -> None:
-        while (progress := self._waiting.peek(lane)) is not None and not (lane is Lane.EXPRESS and self._gathers()):
-            if (worker := self._worker_for(lane)) is None:
+        while (progress := self._waiting.peek(lane)) is not None:
+            worker = self._worker_for(lane)
+            if worker is None or (lane is Lane.EXPRESS and self._gathers(worker)):
                 return
             self._send(worker, self._waiting.cut_batch(progress, len(self._pool)))
 
-    def _gathers(self) -> bool:
-        """Whether small jobs are held back so that they share a batch.
+    def _gathers(self, worker: Worker) -> bool:
+        """Whether small jobs are held back so that they share a batch, although ``worker``, the best one, has room.
 
-        No worker is idle, each has an express batch, and less than a full one waits.
+        Every worker has an express batch, one of which is soon back, and less than a full one waits.
         """
-        if self._flights.num_express < len(self._pool) or self._pool.idle:
-            return False
-        return self._waiting.express_seconds < SHORT_SECONDS
+        has_one = worker.taken[Lane.EXPRESS] > 0 and self._flights.num_express > 0
+        return has_one and self._waiting.express_seconds < SHORT_SECONDS
 
     def _worker_for(self, lane: Lane) -> Worker | None:
         """A worker with room that is known to live; those on the way to it are asked."""

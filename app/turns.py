@@ -13,6 +13,8 @@ SLICES_A_TURN = 25
 EXPRESS_SLICES = 3
 """Slices that a new batch gets before it queues for a turn: a short one may take more than one where others use the
 core too."""
+NEW_IN_A_ROW = 2
+"""Slices of new batches beside which those that have had one may wait."""
 
 
 class Turn:
@@ -33,19 +35,20 @@ class Turns(Generic[Batch]):
     """The batches that want a slice, in three queues; none of them keeps another waiting for ever.
 
     A batch is *new* until its first slice, has *express* slices until it has had ``EXPRESS_SLICES``, and then takes
-    turns of many slices with the others that have *begun*. New ones go first, but get at most every other slice beside
-    begun ones, and two of three beside express ones; of the other slices express and begun ones get every other one. So
-    a short batch is done after a few slices, however many long ones there are, and a stream of short ones leaves a long
-    one a quarter of the slices at least. First turns are long enough that most batches end one after the other.
+    turns of many slices with the others that have *begun*. Those that have begun get every other slice at least; of the
+    rest, express ones every third at least. So a short batch is done after a few slices, however many long ones there
+    are, and a stream of short ones does not starve a long one at any stage. First turns are long enough that most
+    batches end one after the other.
     """
 
     def __init__(self) -> None:
         self._new: deque[Batch] = deque()
         self._express: deque[Batch] = deque()
         self._begun: deque[Batch] = deque()
+        self._was_newcomer = False
+        """Whether the last slice was that of a new or an express batch."""
         self._new_in_a_row = 0
-        self._was_express = False
-        """Of the last slice that was not a new batch's."""
+        """Slices of new batches since the last one of an express batch."""
 
     def __bool__(self) -> bool:
         return bool(self._new or self._express or self._begun)
@@ -56,23 +59,25 @@ class Turns(Generic[Batch]):
 
     def take(self) -> Batch:
         """The batch whose slice is next, until ``give_back`` or for good. One must be there."""
-        most = 1 if self._begun else 2 if self._express else math.inf
-        if self._new and self._new_in_a_row < most:
-            self._new_in_a_row += 1
-            return self._new.popleft()
-        self._new_in_a_row = 0
-        self._was_express = bool(self._express) and not (self._was_express and self._begun)
-        return (self._express if self._was_express else self._begun).popleft()
+        newcomers = self._new or self._express
+        self._was_newcomer = bool(newcomers) and not (self._was_newcomer and self._begun)
+        if not self._was_newcomer:
+            return self._begun.popleft()
+        if self._express and (self._new_in_a_row >= NEW_IN_A_ROW or not self._new):
+            self._new_in_a_row = 0
+            return self._express.popleft()
+        self._new_in_a_row += 1
+        return self._new.popleft()
 
     def slices_in_a_row(self, batch: Batch) -> float:
         """How many ``batch``, the one taken last, would get if nobody came."""
-        if self._new_in_a_row or self._was_express or self._new or self._express:
+        if self._was_newcomer or self._new or self._express:
             return 1
         return batch.slices_left if self._begun else math.inf
 
     def give_back(self, batch: Batch, slices: int = 1) -> None:
         """The one taken last has had so many slices in a row, and is not done."""
-        if self._new_in_a_row or self._was_express:
+        if self._was_newcomer:
             batch.express_left -= 1
             (self._express if batch.express_left > 0 else self._begun).append(batch)
             return

@@ -145,15 +145,15 @@ def test_a_newcomer_of_a_few_slices_does_not_wait_for_anybodys_turn(monkeypatch:
 
 
 def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on = {1: threading.Event(), 12: threading.Event()}
+    go_on = {1: threading.Event(), 20: threading.Event()}
     paused = threading.Event()
     taken: list[int] = []
 
     def slices(segments: Sequence[Segment]) -> Slices:
-        """As many slices as the segment has terms; the 1st and 12th of all wait until they may go on."""
+        """As many slices as the segment has terms; the 1st and 20th of all wait until they may go on."""
         for _ in range(segments[0].stop):
             taken.append(segments[0].stop)
-            if len(taken) == 12:
+            if len(taken) == 20:
                 paused.set()
             if event := go_on.get(len(taken)):
                 event.wait(20.0)
@@ -170,14 +170,14 @@ def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytes
         await asyncio.to_thread(paused.wait, 20.0)
         new = [asyncio.create_task(thread.run([Segment(0, 1)])) for _ in range(5)]
         await asyncio.sleep(0)
-        go_on[12].set()
+        go_on[20].set()
         async with in_time():
             await asyncio.gather(*long, *new)
 
     monkeypatch.setattr(compute_thread, "compute", slices)
     asyncio.run(main())
-    assert 1 not in taken[:12]
-    assert taken[12:22] == [1, 50] * 5
+    assert 1 not in taken[:20]
+    assert taken[20:30] == [1, 50] * 5
 
 
 def test_the_event_loop_runs_while_the_thread_computes(monkeypatch: pytest.MonkeyPatch) -> None:

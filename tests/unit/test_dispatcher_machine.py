@@ -564,4 +564,4 @@ class DispatcherMachine(RuleBasedStateMachine):
 
 
 TestDispatcher = DispatcherMachine.TestCase
-TestDispatcher.settings = settings(max_examples=settings().max_examples, stateful_step_count=40)
+TestDispatcher.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=40)

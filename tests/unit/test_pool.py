@@ -51,6 +51,16 @@ def test_of_equally_loaded_workers_one_without_a_long_batch_is_taken_first() -> 
     assert take(pool).worker_id == "b"
 
 
+def test_an_express_batch_goes_where_none_is() -> None:
+    pool = pool_of("a", "b")
+    take(pool)
+    take(pool, EXPRESS)
+    take(pool)
+    take(pool)
+    assert [worker.taken for worker in pool] == [(0, 2, 0), (1, 1, 0)]
+    assert take(pool, EXPRESS).worker_id == "a"
+
+
 def test_who_came_free_last_is_taken_last() -> None:
     pool = pool_of("a", "b")
     worker = take(pool)
