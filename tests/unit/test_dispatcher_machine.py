@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -564,4 +564,8 @@ class DispatcherMachine(RuleBasedStateMachine):
 
 
 TestDispatcher = DispatcherMachine.TestCase
-TestDispatcher.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=40)
+TestDispatcher.settings = settings(
+    max_examples=2 * settings().max_examples,
+    stateful_step_count=40,
+    suppress_health_check=[HealthCheck.too_slow],  # minutes pass in some steps
+)

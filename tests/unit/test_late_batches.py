@@ -292,7 +292,7 @@ def test_small_jobs_do_not_wait_for_those_that_a_frozen_worker_has() -> None:
         await asyncio.sleep(0.15)
         stuck.append(submit(pool, job(0.001)))
         await asyncio.gather(*others)
-        assert outcomes(pool, "w1") == {"returned": 1, "running": 2}
+        assert any(call.worker_id == "w1" and call.predicted_seconds < 0.01 for call in pool.out)
         for _ in range(10):
             await asyncio.sleep(0.5)
             (result,) = await asyncio.wait_for(submit(pool, job(0.001)), 1.0)
