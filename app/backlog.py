@@ -13,8 +13,6 @@ from app.sharing import seconds_ahead, service_until
 WHOLE_SECONDS = 1.0
 """A job with less left stands ahead of every newcomer as a whole. The fair queue would let a small newcomer
 pass it, but those who pass are many when more comes in than can be done, and the larger ones would wait for ever."""
-
-
 TURNS_SECONDS = 3.0
 """Jobs of up to this are not passed by so many later ones that they wait too long. For the sake of a larger one, of
 minutes perhaps, nobody is kept out: only its deadline ends its wait."""
@@ -41,8 +39,11 @@ class Holding:
         self.jobs[job.number] = job
         self.seconds += job.predicted_seconds
         self.num_turns += _takes_turns(job)
-        if job.predicted_seconds <= TURNS_SECONDS:
+        if _takes_turns(job) and job.predicted_seconds <= TURNS_SECONDS:
             heapq.heappush(self._sizes, (-job.predicted_seconds, job.number))
+        if len(self._sizes) > 2 * len(self.jobs) + 64:  # mostly jobs that are over
+            self._sizes = [size for size in self._sizes if size[1] in self.jobs]
+            heapq.heapify(self._sizes)
 
     def remove(self, job: Progress) -> None:
         """One less; its seconds are gone already."""
@@ -169,7 +170,7 @@ class Backlog:
         service = (holding.num_turns + turns - 1) * largest_seconds
         if service + self._others_seconds(caller, service) > limit_seconds:
             holding.refused_seconds = largest_seconds
-            reason = f"{holding.num_turns} jobs take turns: with more of them the largest would wait too long."
+            reason = f"{holding.num_turns} unfinished jobs take turns: with more, the largest would wait too long."
             service = holding.first_finished_seconds
             wait_seconds = (service + self._others_seconds(caller, service)) / num_workers
             raise QueueFullError(reason, max(1, math.ceil(wait_seconds)))

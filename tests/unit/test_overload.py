@@ -117,7 +117,7 @@ def test_as_many_take_turns_as_let_the_largest_be_done_in_time() -> None:
         admit(2.0)
         for _number in range(19):
             admit(0.4)
-        with pytest.raises(QueueFullError, match="20 jobs take turns") as caught:
+        with pytest.raises(QueueFullError, match="20 unfinished jobs take turns") as caught:
             admit(0.4)
         assert caught.value.retry_after_seconds == pytest.approx(0.4 * 20 / 2, abs=1.0)
         admit(0.005)
@@ -165,9 +165,9 @@ def test_how_large_a_refused_job_was_is_forgotten_when_there_is_little_to_do() -
     def use(admit: Admit, backlog: Backlog) -> None:
         held = [progress for _ in range(50) for progress in admit(0.5)]
         for _ in range(2):
-            with pytest.raises(QueueFullError, match="50 jobs take turns"):
+            with pytest.raises(QueueFullError, match="50 unfinished jobs"):
                 admit(TURNS_SECONDS - 0.1)
-            with pytest.raises(QueueFullError, match="50 jobs take turns"):
+            with pytest.raises(QueueFullError, match="50 unfinished jobs"):
                 admit(0.5)
         for progress in held[1:]:
             backlog.remove(progress)
@@ -186,8 +186,18 @@ def test_it_is_among_the_jobs_of_one_caller_and_others_get_as_much() -> None:
         admit(0.6, "alice")
         for _number in range(2):
             admit(10.0, "bob")
-        with pytest.raises(QueueFullError, match="12 jobs take turns"):
+        with pytest.raises(QueueFullError, match="12 unfinished jobs"):
             admit(0.6, "alice")
         admit(0.6, "carol")
+
+    with_backlog(use)
+
+
+def test_what_is_kept_of_jobs_that_are_over_does_not_grow() -> None:
+    def use(admit: Admit, backlog: Backlog) -> None:
+        admit(2.0)
+        for _number in range(1_000):
+            backlog.remove(*admit(0.1))
+        assert len(backlog._holdings[""]._sizes) < 100
 
     with_backlog(use)
