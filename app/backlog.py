@@ -1,9 +1,11 @@
 """The admitted, unfinished jobs, and admission control: refusals computed from cost."""
 
+import heapq
 import math
 from collections.abc import Iterator, Sequence
 
 from app.errors import CallerLimitError, QueueFullError, TooCostlyError
+from app.lanes import SHORT_SECONDS
 from app.progress import Progress
 from app.settings import Settings
 from app.sharing import seconds_ahead, service_until
@@ -11,16 +13,49 @@ from app.sharing import seconds_ahead, service_until
 WHOLE_SECONDS = 1.0
 """A job with less left stands ahead of every newcomer as a whole. The fair queue would let a small newcomer
 pass it, but those who pass are many when more comes in than can be done, and the larger ones would wait for ever."""
+TURNS_SECONDS = 3.0
+"""Jobs of up to this are not passed by so many later ones that they wait too long. For the sake of a larger one, of
+minutes perhaps, nobody is kept out: only its deadline ends its wait."""
+RELAXED = 0.1
+"""Part of ``max_queued_seconds``: if all that is there takes no longer, who passes whom does not matter."""
 
 
 class Holding:
     """What one caller has in the backlog."""
 
-    __slots__ = ("jobs", "seconds")
+    __slots__ = ("_sizes", "jobs", "num_turns", "refused_seconds", "seconds")
 
     def __init__(self) -> None:
         self.jobs: dict[int, Progress] = {}
         self.seconds = 0.0
+        self.num_turns = 0
+        """Jobs that take turns: all but those of the express lane, which wait for nobody."""
+        self.refused_seconds = 0.0
+        """The largest job that was refused for that, since there was little to do: it is to have its chance, too."""
+        self._sizes: list[tuple[float, int]] = []
+
+    def add(self, job: Progress) -> None:
+        """One more."""
+        self.jobs[job.number] = job
+        self.seconds += job.predicted_seconds
+        self.num_turns += _takes_turns(job)
+        if _takes_turns(job) and job.predicted_seconds <= TURNS_SECONDS:
+            heapq.heappush(self._sizes, (-job.predicted_seconds, job.number))
+        if len(self._sizes) > 2 * len(self.jobs) + 64:  # mostly jobs that are over
+            self._sizes = [size for size in self._sizes if size[1] in self.jobs]
+            heapq.heapify(self._sizes)
+
+    def remove(self, job: Progress) -> None:
+        """One less; its seconds are gone already."""
+        del self.jobs[job.number]
+        self.num_turns -= _takes_turns(job)
+
+    @property
+    def largest_seconds(self) -> float:
+        """The largest of the jobs up to ``TURNS_SECONDS`` that are there or were refused."""
+        while self._sizes and self._sizes[0][1] not in self.jobs:
+            heapq.heappop(self._sizes)
+        return max(self.refused_seconds, -self._sizes[0][0] if self._sizes else 0.0)
 
     @property
     def remaining(self) -> list[float]:
@@ -71,10 +106,11 @@ class Backlog:
             reason = f"{len(self._jobs)} jobs are unfinished: no more are held."
             raise QueueFullError(reason, max(1, math.ceil(self._first_finished_seconds() / max(1, num_workers))))
         holding = self._holdings.setdefault(caller, Holding())
+        self._check_turns(caller, holding, jobs, max(1, num_workers))
         for job in jobs:
-            self._jobs[job.number] = holding.jobs[job.number] = job
+            self._jobs[job.number] = job
+            holding.add(job)
         self.seconds += seconds
-        holding.seconds += seconds
 
     def settle(self, job: Progress) -> None:
         """Count anew what is left of the job, by what the cost model has learnt since its admission."""
@@ -85,7 +121,7 @@ class Backlog:
         if self._jobs.pop(job.number, None) is not None:
             self._set(job, 0.0)
             holding = self._holdings[job.job.caller]
-            del holding.jobs[job.number]
+            holding.remove(job)
             if not holding.jobs:
                 del self._holdings[job.job.caller]
         if not self._jobs:
@@ -117,6 +153,28 @@ class Backlog:
         retry_after_seconds = (service + self._others_seconds(caller, service)) / num_workers
         raise CallerLimitError(reason, max(1, math.ceil(retry_after_seconds)))
 
+    def _check_turns(self, caller: str, holding: Holding, jobs: Sequence[Progress], num_workers: int) -> None:
+        """Raise if, with these jobs, the largest would wait too long with as many others all the time as there are now.
+
+        When more comes in than can be done, whoever is finished is replaced at once, by somebody who takes turns with
+        the larger ones and passes them. So the largest is served as much as each of the others is.
+        """
+        limit_seconds = self._settings.max_queued_seconds * num_workers
+        if holding.seconds + self._others_seconds(caller, holding.seconds) <= RELAXED * limit_seconds:
+            holding.refused_seconds = 0.0
+            return
+        if not (turns := sum(map(_takes_turns, jobs))):
+            return
+        sizes = [job.predicted_seconds for job in jobs if job.predicted_seconds <= TURNS_SECONDS]
+        largest_seconds = max(holding.largest_seconds, *sizes, 0.0)
+        service = (holding.num_turns + turns - 1) * largest_seconds
+        if service + self._others_seconds(caller, service) > limit_seconds:
+            holding.refused_seconds = largest_seconds
+            reason = f"{holding.num_turns} unfinished jobs take turns: with more, the largest would wait too long."
+            service = holding.first_finished_seconds
+            wait_seconds = (service + self._others_seconds(caller, service)) / num_workers
+            raise QueueFullError(reason, max(1, math.ceil(wait_seconds)))
+
     def _seconds_ahead_of(self, caller: str, seconds: float, num_workers: int) -> float:
         """Predicted seconds of computing until a newcomer of ``seconds`` is finished in a fair queue, without its own.
 
@@ -140,3 +198,7 @@ class Backlog:
     def _others_seconds(self, caller: str, seconds: float) -> float:
         """What other callers get while ``caller`` gets ``seconds``: at most as much each."""
         return sum(min(holding.seconds, seconds) for name, holding in self._holdings.items() if name != caller)
+
+
+def _takes_turns(job: Progress) -> bool:
+    return job.predicted_seconds > SHORT_SECONDS

@@ -5,26 +5,15 @@ import contextlib
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple, TypeVar
 
 from app.compute import compute
 from app.job import Segment, SegmentResult
+from app.turns import Turn, Turns
 
 Results = tuple[SegmentResult, ...]
 T = TypeVar("T")
-
-SLICES_OF_THE_FIRST_TURN = 200
-"""Two seconds: a batch at the ceiling ends in one turn, also at a thousand workers, where ceilings grow to more than a
-second. Where two batches on a worker end together it has nothing to do until the next one comes: 2 % of a large job
-on two workers with a slice a turn, 5 % on a thousand (simulated) with a quarter of a second."""
-SLICES_A_TURN = 25
-"""A quarter of a second, for what is not done by then: a local job of minutes."""
-
-EXPRESS_SLICES = 3
-"""With which a batch begins before it waits for its turn: a short one may take more than a slice where others use the
-core too."""
 
 LOWEST_PRIORITY = 19
 
@@ -36,20 +25,18 @@ class Computed(NamedTuple):
     cpu_seconds: float
 
 
-class _Run:
+class _Run(Turn):
     """One caller's segments, somewhere between begun and computed."""
 
-    __slots__ = ("abandoned", "cpu_seconds", "express_left", "finished", "loop", "slices", "slices_left")
+    __slots__ = ("abandoned", "cpu_seconds", "finished", "loop", "slices")
 
     def __init__(self, slices: Generator[None, None, Results]) -> None:
+        super().__init__()
         self.slices = slices
         self.loop = asyncio.get_running_loop()
         self.finished: asyncio.Future[Results] = self.loop.create_future()
         self.cpu_seconds = 0.0
         self.abandoned = False
-        self.express_left = EXPRESS_SLICES
-        self.slices_left = SLICES_OF_THE_FIRST_TURN
-        """Of its turn."""
 
     def tell(self, do: Callable[[T], None], what: T) -> None:
         """Call ``do(what)`` in the caller's event loop, if that still runs."""
@@ -66,29 +53,21 @@ class _Run:
 
 
 class ComputeThread:
-    """Computes segments off the event loop, one slice of one caller at a time.
-
-    Whoever is new goes first for a few slices, but newcomers get at most every other slice: a short batch is done after
-    a slice or two of others, however many long ones are there, and a stream of short ones does not starve a long one.
-    The others take turns of many slices, the first one long enough that most batches end one after the other.
+    """Computes segments off the event loop, one slice of one caller at a time, in the order of ``app.turns``.
 
     The turns are taken in the thread itself. Returning to the event loop after each slice, as with a one-thread
     executor, cost 0.3 ms a slice: 3 % of the computing.
     """
 
     def __init__(self) -> None:
-        self._new: deque[_Run] = deque()
-        self._express: deque[_Run] = deque()
-        """Those that have had a slice, and may have a few more before they wait for their turn."""
-        self._begun: deque[_Run] = deque()
-        self._was_new = False
+        self._turns: Turns[_Run] = Turns()
         self._num_waiting = threading.Semaphore(0)
         threading.Thread(target=self._compute, name="compute", daemon=True).start()
 
     async def run(self, segments: Sequence[Segment]) -> Computed:
         """The results of ``app.compute.compute``. If this is cancelled, computing stops at the slice's end."""
         run = _Run(compute(segments))
-        self._new.append(run)
+        self._turns.add(run)
         self._num_waiting.release()
         try:
             return Computed(await run.finished, run.cpu_seconds)
@@ -104,9 +83,7 @@ class ComputeThread:
             self._compute_slice()
 
     def _compute_slice(self) -> None:
-        newcomers = self._new or self._express
-        self._was_new = bool(newcomers) and not (self._was_new and self._begun)
-        run = newcomers.popleft() if self._was_new else self._begun.popleft()
+        run = self._turns.take()
         if run.abandoned:
             return
         begun = time.thread_time()
@@ -120,17 +97,5 @@ class ComputeThread:
             run.tell(run.fail, error)
         else:
             run.cpu_seconds += time.thread_time() - begun
-            self._queue_again(run)
+            self._turns.give_back(run)
             self._num_waiting.release()
-
-    def _queue_again(self, run: _Run) -> None:
-        if self._was_new:
-            run.express_left -= 1
-            (self._express if run.express_left > 0 else self._begun).append(run)
-            return
-        run.slices_left -= 1
-        if run.slices_left > 0:
-            self._begun.appendleft(run)
-        else:
-            run.slices_left = SLICES_A_TURN
-            self._begun.append(run)

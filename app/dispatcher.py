@@ -81,7 +81,7 @@ class Dispatcher:
         try:
             async with asyncio.timeout(timeout_seconds):
                 for progress in admitted:
-                    progress.accepted_at = self._clock()
+                    progress.accept(self._clock())
                     self._scheduler.start(progress)
                     results.append(await progress.finished)
         except TimeoutError:

@@ -13,22 +13,24 @@ Tag = tuple[float, int]
 class FairQueue(Generic[Key]):
     """Who is served next: the one whose start tag is smallest.
 
-    A start tag is the virtual time at which the next service begins; serving ``seconds`` moves it on
-    by as much. Virtual time is the start tag of the latest service, and a newcomer starts
-    there: it neither waits for the past of the others nor makes up for its own. Whoever leaves
-    before virtual time has caught up with it keeps its tag, or leaving and coming back would be free.
-    Every operation is O(log n), amortised.
+    A start tag is the virtual time at which the next service begins; serving ``seconds`` moves it on by as much. A
+    newcomer starts at the virtual time: it neither waits for the past of the others nor makes up for its own. Virtual
+    time is the start tag of the latest service, but moves on with each service at least by everybody's share of that:
+    newcomers who are served once each would all start at the same tag, and whoever is a service ahead of it would wait
+    as long as they come. Whoever leaves before virtual time has caught up with it keeps its tag, or leaving and coming
+    back would be free. Every operation is O(log n), amortised.
     """
 
     def __init__(self, *, keys_return: bool = True) -> None:
         """``keys_return``: whether whoever left may come back; if not, nothing is kept of leavers."""
         self._keys_return = keys_return
         self._virtual_seconds = 0.0
+        self._share_seconds = 0.0
+        """Of the latest service, for each that was there."""
         self._tags: dict[Key, Tag] = {}
         self._heap: list[tuple[Tag, Key]] = []
         self._left_with: dict[Key, Tag] = {}
         self._left_heap: list[tuple[Tag, Key]] = []
-        self._aside: set[Key] = set()
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
@@ -45,7 +47,6 @@ class FairQueue(Generic[Key]):
     def remove(self, key: Key) -> None:
         """Take ``key`` out."""
         tag = self._tags.pop(key)
-        self._aside.discard(key)
         if self._keys_return and tag[0] > self._virtual_seconds:
             self._push(self._left_heap, self._left_with, key, tag)
 
@@ -54,22 +55,9 @@ class FairQueue(Generic[Key]):
         first = self._first(self._heap, self._tags)
         return None if first is None else first[1]
 
-    def set_aside(self, key: Key) -> None:
-        """Pass over ``key`` until ``bring_back``; it keeps its tag."""
-        self._aside.add(key)
-
-    def bring_back(self, key: Key) -> None:
-        """Pass over ``key`` no more, if it was set aside."""
-        if key in self._aside:
-            self._aside.remove(key)
-            heapq.heappush(self._heap, (self._tags[key], key))
-
     def refund(self, key: Key, seconds: float) -> None:
         """Take back a charge for what was not served after all, whether ``key`` is still here or has left."""
-        if key in self._aside:
-            start_seconds, number = self._tags[key]
-            self._tags[key] = max(self._virtual_seconds, start_seconds - seconds), number
-        elif key in self._tags:
+        if key in self._tags:
             self._set_tag(key, max(self._virtual_seconds, self._tags[key][0] - seconds))
         elif key in self._left_with:
             start_seconds, _ = self._left_with.pop(key)
@@ -79,7 +67,8 @@ class FairQueue(Generic[Key]):
     def serve(self, key: Key, seconds: float) -> None:
         """Charge ``key``, the one that ``peek`` named, with a service that begins now."""
         start_seconds, _ = self._tags[key]
-        self._virtual_seconds = max(self._virtual_seconds, start_seconds)
+        self._virtual_seconds = max(self._virtual_seconds + self._share_seconds, start_seconds)
+        self._share_seconds = seconds / len(self._tags)
         self._set_tag(key, start_seconds + seconds)
         while (first := self._first(self._left_heap, self._left_with)) and first[0][0] <= self._virtual_seconds:
             del self._left_with[first[1]]
@@ -98,7 +87,7 @@ class FairQueue(Generic[Key]):
         """The smallest tag and whose it is; drops the entries in front of it that no longer hold."""
         while heap:
             tag, key = heap[0]
-            if tags.get(key) == tag and key not in self._aside:
+            if tags.get(key) == tag:
                 return tag, key
             heapq.heappop(heap)
         return None
@@ -110,7 +99,6 @@ class JobQueue:
     def __init__(self) -> None:
         self._callers: FairQueue[str] = FairQueue()
         self._jobs: dict[str, FairQueue[int]] = {}
-        self._aside: dict[int, str] = {}
 
     def add(self, caller: str, job: int) -> None:
         """Queue a job; the number must be new."""
@@ -118,7 +106,6 @@ class JobQueue:
             self._jobs[caller] = FairQueue(keys_return=False)  # job numbers are new each time
             self._callers.add(caller)
         self._jobs[caller].add(job)
-        self._callers.bring_back(caller)
 
     def remove(self, caller: str, job: int) -> None:
         """Take a job out, if it is there."""
@@ -126,32 +113,14 @@ class JobQueue:
         if jobs is None or job not in jobs:
             return
         jobs.remove(job)
-        self._aside.pop(job, None)
         if not jobs:
             del self._jobs[caller]
             self._callers.remove(caller)
-        elif jobs.peek() is None:
-            self._callers.set_aside(caller)
 
     def peek(self) -> int | None:
         """The job to serve next."""
         caller = self._callers.peek()
         return None if caller is None else self._jobs[caller].peek()
-
-    def set_aside(self, caller: str, job: int) -> None:
-        """Pass over the job until ``bring_back``; it keeps its turn."""
-        jobs = self._jobs[caller]
-        jobs.set_aside(job)
-        self._aside[job] = caller
-        if jobs.peek() is None:
-            self._callers.set_aside(caller)
-
-    def bring_back(self) -> None:
-        """Pass over no job any more."""
-        for job, caller in self._aside.items():
-            self._jobs[caller].bring_back(job)
-            self._callers.bring_back(caller)
-        self._aside.clear()
 
     def refund(self, caller: str, seconds: float) -> None:
         """Take back from a caller's charge what was not served after all."""

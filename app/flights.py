@@ -3,15 +3,11 @@
 import asyncio
 from collections.abc import Iterator
 
-from app.job import Batch, BatchResult, Execution, Job
+from app.job import Batch, BatchResult
+from app.lanes import Lane
 from app.pool import Worker
 from app.progress import Piece, Progress
 
-SHORT_SECONDS = 0.010
-"""Predicted seconds of a short batch, about a worker's slice. It has a place on a worker beside the long ones, so
-that it need not wait for them."""
-LONG_SECONDS = 1.0
-"""Predicted seconds beyond which a local job, which cannot be cut, is a long batch: it must not hold up others."""
 LATE_SECONDS = 2.0
 LATE_FACTOR = 4.0
 """A batch is late after ``LATE_SECONDS`` and so many times the predicted seconds of what its worker has to compute
@@ -19,18 +15,12 @@ until then: room for other ingresses' batches and for a wrong prediction, since 
 LATE_FACTOR_AN_INGRESS = 2.0
 """The same where there are many ingresses: each may have as much on the worker, and it is computed first come, first
 served. With eight and a factor of 4, a quarter of the batches to a thousand simulated workers were second copies."""
-PROBE_SECONDS = 0.5
-
-
-def is_long(job: Job, seconds: float) -> bool:
-    """Whether a batch of ``job`` that is predicted to take ``seconds`` is a long one."""
-    return job.execution is Execution.LOCAL and seconds > LONG_SECONDS
 
 
 class Flight:
     """A batch on a worker."""
 
-    __slots__ = ("batch", "dispatched_at", "due_at", "late", "long", "pieces", "seconds", "short", "task", "worker")
+    __slots__ = ("batch", "dispatched_at", "due_at", "lane", "late", "pieces", "seconds", "task", "worker")
 
     def __init__(
         self,
@@ -48,10 +38,9 @@ class Flight:
         self.task = task
         self.dispatched_at = now
         self.seconds = sum(piece.seconds for piece in pieces)
-        self.short = self.seconds <= SHORT_SECONDS
-        self.long = is_long(pieces[0].progress.job, self.seconds)
-        # A short one is computed before the long ones there.
-        ahead_seconds = self.seconds if self.short else self.seconds + worker.predicted_seconds
+        self.lane = pieces[0].lane
+        # An express batch is computed before the others there.
+        ahead_seconds = self.seconds + (0.0 if self.lane is Lane.EXPRESS else worker.predicted_seconds)
         factor = max(LATE_FACTOR, LATE_FACTOR_AN_INGRESS * num_ingresses)
         self.due_at = now + LATE_SECONDS + factor * ahead_seconds
         self.late = False
@@ -62,23 +51,14 @@ class Flight:
         """Whether anybody still waits for a part of it."""
         return any(piece.wanted for piece in self.pieces)
 
-    @property
-    def unwanted(self) -> bool:
-        """Whether it had better be stopped. Not if it is late and not long: when it is back, its worker is."""
-        return not self.wanted and not (self.late and self.seconds <= PROBE_SECONDS)
-
 
 class Flights:
-    """All batches on workers, with what the scheduler asks of them kept as sums.
-
-    The sums leave out what is late: it is computed elsewhere, and may never come back.
-    """
+    """All batches on workers."""
 
     def __init__(self) -> None:
-        self._flights: set[Flight] = set()
-        self.num_short = 0
-        self.seconds = 0.0
-        """Predicted."""
+        self._flights: dict[Flight, None] = {}
+        self.num_express = 0
+        """Express batches that are not late: what is late is computed elsewhere, and may never come back."""
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -88,40 +68,32 @@ class Flights:
 
     def add(self, flight: Flight) -> None:
         """A batch was sent."""
-        self._flights.add(flight)
-        self.num_short += flight.short
-        self.seconds += flight.seconds
+        self._flights[flight] = None
+        self.num_express += flight.lane is Lane.EXPRESS
 
     def remove(self, flight: Flight) -> None:
         """A batch is over."""
-        self._flights.remove(flight)
-        if not flight.late:
-            self._leave_out(flight)
-        if not self._flights:
-            self.seconds = 0.0  # or rounding would add up
+        del self._flights[flight]
+        self.num_express -= flight.lane is Lane.EXPRESS and not flight.late
 
     def newly_late(self, now: float) -> list[Flight]:
         """Those that are late, each once."""
         late = [flight for flight in self._flights if now > flight.due_at and not flight.late]
         for flight in late:
             flight.late = True
-            self._leave_out(flight)
+            self.num_express -= flight.lane is Lane.EXPRESS
         return late
 
-    def not_computed_seconds(self, progress: Progress, now: float) -> float:
-        """Predicted seconds of the job's batches on workers that cannot have been computed yet."""
-        return sum(
-            max(0.0, piece.seconds - (now - flight.dispatched_at))
+    def not_computed(self, progress: Progress, now: float) -> list[tuple[Piece, float]]:
+        """The job's pieces on workers, with the predicted seconds of each that cannot have been computed yet."""
+        return [
+            (piece, max(0.0, piece.seconds - (now - flight.dispatched_at)))
             for flight in self._flights
             for piece in flight.pieces
             if piece.progress is progress and not flight.late
-        )
+        ]
 
     def postpone(self, seconds: float) -> None:
         """Nothing could come back for so long, because it was the ingress that stood still."""
         for flight in self._flights:
             flight.due_at += seconds
-
-    def _leave_out(self, flight: Flight) -> None:
-        self.num_short -= flight.short
-        self.seconds -= flight.seconds

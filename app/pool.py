@@ -1,59 +1,54 @@
-"""The workers as the dispatcher sees them: who is there and how much each has in flight."""
+"""The workers as the dispatcher sees them: who is there, who is known to live, and how much each has.
 
-from collections.abc import Collection, Iterable
+Why does a worker get nothing? Here are all the reasons (``Pool.with_room`` and ``Pool.trusts``):
 
-MAX_IN_FLIGHT = 2
-"""Batches a worker may hold: one computing, one waiting, so that it never waits for the next."""
-MAX_IN_FLIGHT_EXPRESS = 3
-"""The same for batches shorter than a slice: they need not wait for a long one to end."""
-MAX_LONG_IN_FLIGHT = 2
-"""Long batches that it may hold beside these: it takes turns among all that it has, so they hold up no others."""
-RESERVE_SECONDS = 1.0
-"""A worker is kept free for a batch that wants it alone if what it has is predicted to take no longer than this."""
+* all its places in the lane are taken (``app.lanes``);
+* it is not trusted: somewhere in the pool a batch was late or lost, and nothing has come back from this worker since.
+  It is asked, by one empty batch, when there is something for it; anything that comes back makes it trusted;
+* it has a guest: a batch that is sent again and has it alone, or will have once the worker is empty.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+
+from app.job import BatchResult
+from app.lanes import IDLE, LOADS, Lane, Load, has_room
+from app.progress import Piece
 
 
 class Worker:
-    """One worker's load."""
+    """One worker."""
 
-    __slots__ = (
-        "in_flight",
-        "long_in_flight",
-        "lost",
-        "predicted_seconds",
-        "reservation",
-        "reserved",
-        "suspended",
-        "worker_id",
-    )
+    __slots__ = ("guest", "predicted_seconds", "taken", "worker_id")
 
     def __init__(self, worker_id: str) -> None:
         self.worker_id = worker_id
-        self.in_flight = 0
-        """Batches, the long ones included."""
-        self.long_in_flight = 0
+        self.taken: Load = IDLE
         self.predicted_seconds = 0.0
-        self.reserved = False
-        """Kept for one batch alone, for a while or until nothing is in flight."""
-        self.reservation = 0
-        """Which one it is, to tell it from a later one."""
-        self.suspended = False
-        """Just lost a batch, or is late with one: takes nothing until it is known to be alive."""
-        self.lost = False
-        """It is suspended because it lost one: it may be gone."""
+        """Of all that it has."""
+        self.guest: Piece | None = None
+        """What has the worker alone, or will have."""
 
     @property
-    def places_taken(self) -> int:
-        """Of those for batches that are not long."""
-        return self.in_flight - self.long_in_flight
+    def in_flight(self) -> int:
+        """Batches."""
+        return sum(self.taken)
 
-    def has_room(self, max_in_flight: int, *, long: bool) -> bool:
-        """Whether it may have one more: a long batch, or one beside fewer than ``max_in_flight`` that are not."""
-        return self.long_in_flight < MAX_LONG_IN_FLIGHT if long else self.places_taken < max_in_flight
+    def has_room(self, lane: Lane) -> bool:
+        """Whether a place in ``lane`` is left."""
+        return has_room(self.taken, lane)
 
-    @property
-    def takes_batches(self) -> bool:
-        """Whether new batches may go to it, room permitting."""
-        return not (self.reserved or self.suspended)
+
+class Question:
+    """The empty batch that asks a worker whether it lives."""
+
+    __slots__ = ("asked_at", "first_asked_at", "probe")
+
+    def __init__(self, probe: asyncio.Task[BatchResult], asked_at: float, first_asked_at: float) -> None:
+        self.probe = probe
+        self.asked_at = asked_at
+        self.first_asked_at = first_asked_at
 
 
 class Pool:
@@ -61,16 +56,24 @@ class Pool:
 
     def __init__(self) -> None:
         self._workers: dict[str, Worker] = {}
-        # Workers by what they have in flight, long and other batches; of equals, who came to it first is taken first.
-        self._by_load: dict[tuple[int, int], dict[str, Worker]] = {
-            (long, others): {} for long in range(MAX_LONG_IN_FLIGHT + 1) for others in range(MAX_IN_FLIGHT_EXPRESS + 1)
+        self._trusted: set[Worker] = set()
+        """Those that came back with something since the last alarm, and those that joined since."""
+        self._questions: dict[Worker, Question] = {}
+        # Those that may have more, by their load; of equals, who came to it first is taken first.
+        self._listed: dict[Load, dict[str, Worker]] = {load: {} for load in LOADS}
+        self._with_room = {
+            lane: [self._listed[load] for load in sorted(LOADS, key=partial(_order, lane)) if has_room(load, lane)]
+            for lane in Lane
         }
-        self._least_loaded_first = sorted(self._by_load, key=lambda load: (sum(load), load))
-        self._awaited: Worker | None = None
-        """The worker that drains for the next batch that wants one alone."""
 
     def __len__(self) -> int:
         return len(self._workers)
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(self._workers.values())
+
+    def __contains__(self, worker: Worker) -> bool:
+        return self._workers.get(worker.worker_id) is worker
 
     def set_members(self, worker_ids: Iterable[str]) -> None:
         """Take in who is new and forget who is gone; of equally loaded newcomers the first named is taken first."""
@@ -78,110 +81,102 @@ class Pool:
         for worker_id in self._workers.keys() - wanted.keys():
             gone = self._workers.pop(worker_id)
             self._unlist(gone)
-            self._stop_awaiting(gone)
+            self._trusted.discard(gone)
+            self._questions.pop(gone, None)
         for worker_id in wanted:
             if worker_id not in self._workers:
                 self._workers[worker_id] = Worker(worker_id)
-                self._list(self._workers[worker_id])
+                self.heard(self._workers[worker_id])
+
+    # Places
 
     @property
-    def any_usable(self) -> bool:
-        """Whether at least one worker is there and has not just lost a batch."""
-        return any(not worker.lost for worker in self._workers.values())
+    def idle(self) -> Mapping[str, Worker]:
+        """The workers that have nothing to do and may have something, by id."""
+        return self._listed[IDLE]
 
-    @property
-    def any_idle(self) -> bool:
-        """Whether a worker has nothing to do."""
-        return bool(self._by_load[0, 0])
-
-    def with_room(self, max_in_flight: int, *, long: bool = False) -> Worker | None:
-        """A least loaded worker that ``has_room``; None if all are full."""
-        for load in self._least_loaded_first:
-            for worker in self._by_load[load].values():
-                if worker.has_room(max_in_flight, long=long):
-                    return worker
-                break  # so it is with all of that load
+    def with_room(self, lane: Lane) -> Worker | None:
+        """A least loaded worker with a place in ``lane``, but neither guest nor question; None if there is none."""
+        for workers in self._with_room[lane]:
+            if workers:
+                return next(iter(workers.values()))
         return None
 
-    def for_retry(
-        self, shunned_worker_id: str | None, has_it: Collection[str] = (), *, long: bool = False
-    ) -> Worker | None:
-        """A worker to try a lost batch on again, alone if that can be had soon; None means wait.
-
-        Alone, because a batch that kills its worker would otherwise use up the attempts of its neighbours.
-        Another than the one that lost it, unless that is the only one; never one of ``has_it``, which still have it.
-        """
-        alive = [w for w in self._workers.values() if not w.suspended and w.worker_id not in has_it]
-        others = [w for w in alive if w.worker_id != shunned_worker_id]
-        candidates = [w for w in others or alive if not w.reserved]
-        if not candidates:
-            return None
-        best = min(candidates, key=lambda worker: (worker.in_flight > 0, worker.predicted_seconds))
-        if best.in_flight and self._awaited is not None:
-            return None
-        if best.predicted_seconds > RESERVE_SECONDS:
-            return best if best.has_room(MAX_IN_FLIGHT_EXPRESS, long=long) else None
-        self._unlist(best)
-        best.reservation += 1
-        best.reserved = True  # until `share`, or until `release` finds nothing left in flight
-        if best.in_flight:
-            self._awaited = best
-            return None
-        return best
-
-    def occupy(self, worker: Worker, seconds: float, *, long: bool = False) -> None:
+    def occupy(self, worker: Worker, seconds: float, lane: Lane) -> None:
         """Count one more batch of predicted ``seconds`` on ``worker``."""
+        self._count(worker, lane, 1, seconds)
+
+    def release(self, worker: Worker, seconds: float, lane: Lane) -> None:
+        """Count one batch less."""
+        self._count(worker, lane, -1, -seconds)
+
+    def _count(self, worker: Worker, lane: Lane, batches: int, seconds: float) -> None:
         self._unlist(worker)
-        worker.in_flight += 1
-        worker.long_in_flight += long
-        worker.predicted_seconds += seconds
+        express, full, long = worker.taken
+        worker.taken = (
+            express + batches * (lane is Lane.EXPRESS),
+            full + batches * (lane is Lane.FULL),
+            long + batches * (lane is Lane.LONG),
+        )
+        worker.predicted_seconds = worker.predicted_seconds + seconds if worker.in_flight else 0.0
         self._list(worker)
 
-    def share(self, worker: Worker) -> None:
-        """What ``worker`` was reserved for has run alone for long enough: let others in."""
-        if worker is not self._awaited:
-            worker.reserved = False
+    # Trust
+
+    @property
+    def any_trusted(self) -> bool:
+        """Whether at least one worker is known to live."""
+        return bool(self._trusted)
+
+    @property
+    def questions(self) -> Mapping[Worker, Question]:
+        """Those that were asked whether they live, and have not answered."""
+        return self._questions
+
+    def trusts(self, worker: Worker) -> bool:
+        """Whether anything has come from ``worker`` since the last alarm."""
+        return worker in self._trusted
+
+    def alarm(self) -> None:
+        """A batch was late or lost. What did it may have done it to others: let every worker be heard again."""
+        self._trusted = set()
+
+    def heard(self, worker: Worker) -> None:
+        """Something came back from ``worker``: it lives."""
+        if worker in self:
+            self._trusted.add(worker)
+            self._questions.pop(worker, None)
             self._list(worker)
 
-    def release(self, worker: Worker, seconds: float, *, long: bool = False) -> None:
-        """Count one batch less; a reserved worker with nothing left in flight is free again."""
+    def ask(self, worker: Worker, probe: asyncio.Task[BatchResult], now: float) -> None:
+        """An empty batch is on its way to ``worker``: it gets nothing before it is heard."""
+        before = self._questions.get(worker)
+        self._questions[worker] = Question(probe, now, before.first_asked_at if before else now)
         self._unlist(worker)
-        worker.in_flight -= 1
-        worker.long_in_flight -= long
-        worker.predicted_seconds -= seconds
-        if worker.in_flight == 0:
-            worker.predicted_seconds = 0.0
-            worker.reserved = False
-            self._stop_awaiting(worker)
-        self._list(worker)
 
-    def suspend(self, worker: Worker, *, lost: bool) -> None:
-        """Give ``worker`` nothing until ``resume``, or until it leaves. ``lost``: it may be gone."""
+    # Guests
+
+    def invite(self, worker: Worker, guest: Piece) -> None:
+        """Keep ``worker`` for ``guest`` alone."""
+        worker.guest = guest
         self._unlist(worker)
-        worker.suspended = True
-        worker.lost = worker.lost or lost
-        self._stop_awaiting(worker)  # it may never drain
 
-    def resume(self, worker: Worker) -> None:
-        """Let ``worker`` take batches again."""
-        worker.suspended = worker.lost = False
+    def share(self, worker: Worker) -> None:
+        """Let others in beside what was a guest, or instead of one that does not come."""
+        worker.guest = None
         self._list(worker)
-
-    def _stop_awaiting(self, worker: Worker) -> None:
-        if self._awaited is worker:
-            self._awaited = None
 
     def _list(self, worker: Worker) -> None:
-        present = self._workers.get(worker.worker_id) is worker
-        if present and worker.takes_batches:
-            self._with_load_of(worker)[worker.worker_id] = worker
+        if worker in self and worker.guest is None and worker not in self._questions:
+            self._listed[worker.taken][worker.worker_id] = worker
 
     def _unlist(self, worker: Worker) -> None:
-        workers = self._with_load_of(worker)
+        workers = self._listed[worker.taken]
         if workers.get(worker.worker_id) is worker:
             del workers[worker.worker_id]
 
-    def _with_load_of(self, worker: Worker) -> dict[str, Worker]:
-        """A retry may have come on top of what a worker has room for: it is full all the same."""
-        long = min(worker.long_in_flight, MAX_LONG_IN_FLIGHT)
-        return self._by_load[long, min(worker.places_taken, MAX_IN_FLIGHT_EXPRESS)]
+
+def _order(lane: Lane, load: Load) -> tuple[int, ...]:
+    """Least first; for an express batch, a worker that has none before one that has."""
+    express, _full, long = load
+    return express * (lane is Lane.EXPRESS), sum(load), long

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from app.errors import JobError
 from app.fibonacci import LastTerm
 from app.job import BatchRecord, BatchResult, Job, JobResult, Segment, SegmentResult, Timing
+from app.lanes import Lane
 from app.line import Line
 
 MAX_BATCH_RECORDS = 1_000
@@ -15,7 +16,7 @@ class Piece:
     """One job's part of a batch. It keeps its identity when it has to be sent again."""
 
     __slots__ = (
-        "failed_checks", "first_sequence", "late", "progress", "record", "returned",
+        "failed_checks", "first_sequence", "lane", "late", "progress", "record", "returned",
         "seconds", "segments", "shunned_worker_id", "used_attempts", "worker_ids",
     )  # fmt: skip
 
@@ -25,11 +26,13 @@ class Piece:
         segments: tuple[Segment, ...],
         first_sequence: int,
         seconds: float,
+        lane: Lane,
     ) -> None:
         self.progress = progress
         self.segments = segments
         self.first_sequence = first_sequence
         self.seconds = seconds
+        self.lane = lane
         self.used_attempts = 0
         """How often a worker was lost with it, failed at it, or got it wrong."""
         self.failed_checks = 0
@@ -49,7 +52,7 @@ class Piece:
 
     def again(self, segment: Segment, sequence: int, wrong_worker_id: str) -> "Piece":
         """One segment of this piece, which failed its check, as a piece of its own."""
-        piece = Piece(self.progress, (segment,), sequence, 0.0)
+        piece = Piece(self.progress, (segment,), sequence, 0.0, self.lane)
         piece.used_attempts = self.used_attempts + 1
         piece.failed_checks = self.failed_checks + 1
         piece.shunned_worker_id = wrong_worker_id
@@ -70,7 +73,7 @@ class Progress:
         """Predicted seconds of the pieces that were cut off and have not come back."""
         self.finished: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
         self._queued_seconds: float | None = None
-        self._sizes = [0] * job.num_sequences
+        self._sizes: list[int] = []
         self._missing_terms = job.sequence_size * job.num_sequences
         self._missing_sequences = job.num_sequences  # what counts when they are all empty
         self._last_term: LastTerm | None = None
@@ -91,6 +94,11 @@ class Progress:
         """Whether the result is there."""
         finished = self.finished
         return finished.done() and not finished.cancelled() and finished.exception() is None
+
+    def accept(self, now: float) -> None:
+        """The job is admitted and takes part from now on; what is in proportion to its size is not made before."""
+        self.accepted_at = now
+        self._sizes = [0] * self.job.num_sequences
 
     def fail(self, error: JobError) -> None:
         """End the job with this error, unless it has ended."""

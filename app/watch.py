@@ -1,39 +1,33 @@
-"""Looks every quarter of a second for batches that should be back by now, while there are any on workers."""
+"""The one timer: a look, every quarter of a second, at everything that becomes due without anybody's doing."""
 
 import asyncio
 import contextvars
 from collections.abc import Callable
 
-from app.flights import Flight, Flights
-
 WATCH_SECONDS = 0.25
 
 
 class Watch:
-    """Calls ``look_at`` at each look with the batches that are newly late, perhaps none."""
+    """Looks again and again from ``start`` until there is nothing left to look after."""
 
-    def __init__(self, flights: Flights, clock: Callable[[], float], look_at: Callable[[list[Flight]], None]) -> None:
-        self._flights = flights
+    def __init__(self, clock: Callable[[], float], look: Callable[[float, float], bool]) -> None:
+        """``look(now, stood_still_seconds)`` is told how long the event loop stood still, and says whether to go on."""
         self._clock = clock
-        self._look_at = look_at
+        self._look = look
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = 0.0
 
     def start(self) -> None:
-        """Watch, if it does not already, until no batch is left."""
+        """Look, if it does not already."""
         if self._timer is None:
-            self._wait()
+            self._due_at = self._clock() + WATCH_SECONDS
+            self._timer = asyncio.get_running_loop().call_later(
+                WATCH_SECONDS, self._tick, context=contextvars.Context()
+            )
 
-    def _wait(self) -> None:
-        self._due_at = self._clock() + WATCH_SECONDS
-        self._timer = asyncio.get_running_loop().call_later(WATCH_SECONDS, self._look, context=contextvars.Context())
-
-    def _look(self) -> None:
+    def _tick(self) -> None:
         self._timer = None
-        if not self._flights:
-            return
         now = self._clock()
-        if (stood_still_seconds := now - self._due_at) > WATCH_SECONDS:
-            self._flights.postpone(stood_still_seconds)
-        self._wait()
-        self._look_at(self._flights.newly_late(now))
+        stood_still_seconds = now - self._due_at
+        if self._look(now, stood_still_seconds if stood_still_seconds > WATCH_SECONDS else 0.0):
+            self.start()

@@ -27,6 +27,12 @@ class Figures:
         return {peer: statistics.median(values) for peer, values in self.rounds.get(figure, {}).items()}
 
 
+def spread(values: list[float]) -> tuple[float, float, float]:
+    """The median, and how far the least value is below it and the greatest above: in tables and plots alike."""
+    median = statistics.median(values)
+    return median, median - min(values), max(values) - median
+
+
 def percentile(values: list[float], percent: float) -> float:
     """The nearest-rank percentile: the least value that at least ``percent`` % of them do not exceed."""
     rank = -(-len(values) * percent // 100)

@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benchmarks.figures import Figures, one_sequence_speedups
+from benchmarks.figures import Figures, one_sequence_speedups, spread
 from benchmarks.goals import RUN_LOCAL, RUN_REMOTE
 from benchmarks.tables import COLUMNS
 
@@ -58,9 +58,7 @@ def _speedup(speedups: dict[str, dict[int, list[float]]]) -> Figure:
     axes = page.subplots()
     for peer, by_size in speedups.items():
         sizes = sorted(by_size)
-        medians = [_median(by_size[size]) for size in sizes]
-        below = [median - min(by_size[size]) for median, size in zip(medians, sizes, strict=True)]
-        above = [max(by_size[size]) - median for median, size in zip(medians, sizes, strict=True)]
+        medians, below, above = zip(*(spread(by_size[size]) for size in sizes), strict=True)
         style = "--" if "gRPC" in peer else "-"
         axes.errorbar(
             sizes, medians, yerr=[below, above], label=peer, color=_colour(peer), ls=style, marker="o", capsize=3
@@ -99,7 +97,3 @@ def _latency(figures: Figures, letters: list[str]) -> Figure:
 
 def _colour(peer: str) -> str:
     return OURS if peer.startswith("service") else THEIRS
-
-
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]

@@ -1,8 +1,6 @@
 """The figures as Markdown: a table for each work, and the goals."""
 
-import statistics
-
-from benchmarks.figures import Figures, one_sequence_speedups
+from benchmarks.figures import Figures, one_sequence_speedups, spread
 from benchmarks.goals import Goal
 
 COLUMNS = {
@@ -86,7 +84,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _cell(values: list[float] | None) -> str:
     if not values:
         return ""
-    return f"{_short(statistics.median(values))} ({_short(min(values))}-{_short(max(values))})"
+    median, below, above = spread(values)
+    return f"{_short(median)} ({_short(median - below)}-{_short(median + above)})"
 
 
 def _short(value: float) -> str:

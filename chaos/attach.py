@@ -1,7 +1,8 @@
 """Run as a script: another driver on the launcher's cluster, as an operator's shell would be.
 
 ``python -m chaos.attach ADDRESS deploy FILE SECONDS`` deploys a configuration as ``serve deploy`` does, and waits for
-its end, 90 seconds at most unless it is told; ``... ADDRESS run START STOP`` sends one worker a batch of that segment.
+its end, 90 seconds at most unless it is told; ``... ADDRESS run START STOP`` sends one worker a batch of that segment,
+``... ADDRESS ask`` an empty one.
 Prints one JSON object.
 """
 
@@ -10,6 +11,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 from app.job import Batch, Segment
 
 NAME = "fibonacci"
+ASK_SECONDS = 90.0
 
 
 def deploy(path: str, patience_seconds: str = "90") -> dict[str, Any]:
@@ -63,10 +66,19 @@ async def _run(batch: Batch) -> dict[str, Any]:
     }
 
 
+def ask() -> dict[str, Any]:
+    """How many results a worker returns for an empty batch."""
+    handle: Any = serve.get_deployment_handle("FibonacciWorker", NAME)
+    return {"segments": len(handle.run.remote(Batch(())).result(timeout_s=ASK_SECONDS).segments)}
+
+
+COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"deploy": deploy, "run": run, "ask": ask}
+
+
 def main() -> None:
     address, command, *arguments = sys.argv[1:]
     ray.init(address=address, namespace="serve", log_to_driver=False, logging_level=logging.ERROR)
-    report = deploy(*arguments) if command == "deploy" else run(*arguments)
+    report = COMMANDS[command](*arguments)
     sys.stdout.write(json.dumps(report) + "\n")
 
 

@@ -22,11 +22,14 @@ class JobSpec:
 
     sequence_size: int
     num_sequences: int
+    local: bool = False
+    """Whether it is to go in one call to one worker."""
 
     @property
     def body(self) -> dict[str, Any]:
         """What is posted."""
-        return {"sequence_size": self.sequence_size, "num_sequences": self.num_sequences}
+        body = {"sequence_size": self.sequence_size, "num_sequences": self.num_sequences}
+        return body | {"execution": "local"} if self.local else body
 
     @property
     def cost(self) -> float:

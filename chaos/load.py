@@ -87,9 +87,9 @@ def open_loop(url: str, rate: float, seconds: float = math.inf) -> Iterator[Reco
         thread.join(PATIENCE_SECONDS + 10)
 
 
-def closed_loop(url: str, callers: int, seconds: float) -> Record:
-    """So many callers for so long, each with one job at a time."""
-    load = _Load(url, mixed_jobs())
+def closed_loop(url: str, callers: int, seconds: float, job: JobSpec | None = None) -> Record:
+    """So many callers for so long, each with one job at a time: mixed jobs, or always this one."""
+    load = _Load(url, mixed_jobs() if job is None else itertools.repeat(job))
     uvloop.run(load.by_callers(callers, seconds))
     return load.record
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from chaos.rows import (
     overload,
     pausing,
     serving,
+    sharing,
     soak,
     stopping,
     timing,
@@ -122,6 +124,17 @@ def two_nodes(*changes: Change) -> Iterator[Stage]:
 
 
 @contextmanager
+def two_networks(*changes: Change) -> Iterator[Stage]:
+    """A cluster of two nodes that each have a network of their own."""
+    if os.geteuid() or not shutil.which("ip"):
+        raise StartError("network namespaces need root and iproute2")
+    with changed_config(*changes) as path, started("chaos.network", str(path)) as service:
+        stage = Stage(service, 2)
+        stage.until(stage.is_whole, 60)
+        yield stage
+
+
+@contextmanager
 def to_stop(*changes: Change) -> Iterator[Stage]:
     """A service to stop: each of these rows has one of its own, for the one before leaves none."""
     with staged(*changes) as stage:
@@ -145,7 +158,9 @@ ROWS = (
     Row("controller-killed", "the Serve controller, `kill -9`", staged, serving.controller_killed),
     Row("proxy-killed", "Serve's own proxy, `kill -9` (a fallback behind HAProxy)", staged, serving.proxy_killed),
     Row("leavers", "1,000 callers that leave at random moments", staged, leaving.callers_leave),
-    Row("overload", "ten times the sustainable load for 60 s", staged, overload.overloaded),
+    Row("beside-tiny", "a job of 2 s beside 32 callers of tiny ones", staged, sharing.beside_tiny),
+    Row("served-alike", "32 callers of one default-size sequence each", staged, sharing.served_alike),
+    Row("overload", "ten times the sustainable load for 180 s", staged, overload.overloaded),
     Row("busy-and-full", "all workers compute and the queue is full", staged, timing.busy_and_full),
     Row("long-batches", "a job of 60 s in one call; sent straight to a worker, a batch at term 50,000,000", staged,
         timing.long_batches),
@@ -176,6 +191,8 @@ ROWS = (
     Row("grpc-leavers", "with gRPC, 1,000 callers that leave at random moments", over_grpc, leaving.callers_leave),
     Row("node-joins", "a node joins", two_nodes, nodes.node_joins),
     Row("node-leaves", "a node leaves in the middle of jobs", two_nodes, nodes.node_leaves),
+    Row("node-cut-15", "a node's link is down for 15 s", two_networks, nodes.cut_off_for_15_s),
+    Row("node-cut-40", "a node's link is down for 40 s", two_networks, nodes.cut_off_for_40_s),
     Row("sigterm", "SIGTERM to the launcher with 8 jobs in flight", to_stop, stopping.sigterm),
     Row("sigint", "SIGINT to the launcher with 8 jobs in flight", to_stop, stopping.sigint),
     Row("group-sigterm", "SIGTERM to the launcher's whole process group with 8 jobs in flight", to_stop,

@@ -43,6 +43,8 @@ class Capacity:
     undisturbed_p50: float
     undisturbed_p99: float
     """At the sustainable rate, seconds."""
+    peak_cpus: float
+    """CPUs that the workers got at the peak."""
 
     @property
     def rate(self) -> float:
@@ -143,7 +145,10 @@ class Stage:
 def measure(stage: Stage, seconds: float = 15.0) -> Capacity:
     """The peak in a closed loop, then the latency at the sustainable rate. Raises ``RuntimeError`` if a job fails."""
     closed_loop(stage.url, CALLERS, seconds / 3)  # warm: the service has learnt what jobs cost
+    workers = stage.workers()
+    cpu_before = cpu_seconds(workers)
     peak = closed_loop(stage.url, CALLERS, seconds)
+    peak_cpu_seconds = cpu_seconds(workers) - cpu_before
     lasted = max(request.ended or 0.0 for request in peak.requests)
     per_second = len(peak.succeeded) / lasted
     with open_loop(stage.url, SUSTAINABLE * per_second) as calm:
@@ -152,7 +157,8 @@ def measure(stage: Stage, seconds: float = 15.0) -> Capacity:
         if record.failures or record.num_wrong:
             raise RuntimeError(f"undisturbed, and yet: {record.explain_failures()}, {record.num_wrong} wrong")
     cost = sum(request.job.cost for request in peak.succeeded) / lasted
-    return Capacity(per_second, cost, calm.percentile_ms(50) / 1e3, calm.percentile_ms(99) / 1e3)
+    cpus = peak_cpu_seconds / lasted
+    return Capacity(per_second, cost, calm.percentile_ms(50) / 1e3, calm.percentile_ms(99) / 1e3, cpus)
 
 
 @contextlib.contextmanager

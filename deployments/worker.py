@@ -37,7 +37,7 @@ class FibonacciWorker:
         finally:
             self._num_running -= 1
         compute_seconds = sum(result.compute_seconds for result in computed.segments)
-        self._completed_batches += 1
+        self._completed_batches += bool(batch.segments)  # an empty one only asks whether the worker lives
         self._compute_seconds += compute_seconds
         queued_seconds = time.perf_counter() - received_at - compute_seconds
         return BatchResult(self._worker_id, self._node_id, computed.segments, queued_seconds, computed.cpu_seconds)

@@ -1,9 +1,7 @@
 """The workers as an ingress reaches them, and errors in the words of ``app``."""
 
 import asyncio
-import math
 import random
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,9 +16,6 @@ from deployments import members
 
 LOST = (RayError, AioRpcError)
 """What a call of a worker raises that died, stops or cannot be reached."""
-CAREFUL_SECONDS = 5.0
-"""How long after a loss every batch follows a sign of life. Those that died together are still known as workers, and
-idle ones, and fail what they are sent at once: it would look as if the batch had killed one after the other."""
 
 
 class Workers:
@@ -31,7 +26,6 @@ class Workers:
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._workers: Mapping[str, members.Member] = {}
-        self._lost_at = -math.inf
         members.on_change(self._hear)
         self._handle = handle.options()  # starts following the replicas
 
@@ -53,17 +47,12 @@ class Workers:
         worker = self._workers.get(worker_id)
         if worker is None:
             raise WorkerLostError(worker_id, was_running=False)
-        was_running = False
         try:
-            if time.perf_counter() - self._lost_at < CAREFUL_SECONDS:
-                await worker.call("status")
-            was_running = True
             result: BatchResult = await worker.call("run", batch)
         except RayTaskError:  # the worker lives: its code raised
             raise
         except LOST as error:
-            self._lost_at = time.perf_counter()
-            raise WorkerLostError(worker_id, was_running) from error
+            raise WorkerLostError(worker_id) from error
         return result
 
     async def status(self, worker_id: str, timeout_seconds: float) -> WorkerStatus:

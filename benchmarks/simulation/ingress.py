@@ -4,16 +4,12 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 
-from app.cost import CostModel, work_of_segments
+from app.cost import work_of_segments
 from app.dispatcher import Dispatcher
 from app.errors import WorkerLostError
-from app.fibonacci import LastTerm
-from app.job import Batch, BatchResult, Segment, SegmentResult
+from app.job import Batch, BatchResult
 from benchmarks.simulation.parameters import Parameters
-from benchmarks.simulation.worker import SimulatedWorker
-
-COST = CostModel()
-"""What segments really cost on these workers; dispatchers start by believing the same, and learn from what returns."""
+from tests.simulated_worker import COST, SimulatedWorker, result_of
 
 
 class SimulatedIngress:
@@ -61,7 +57,7 @@ class SimulatedIngress:
             self.num_late += 1
             raise
         await asyncio.sleep(self._occupied(self._return_seconds))
-        results = tuple(_result(segment, worker.slowness) for segment in batch.segments)
+        results = tuple(result_of(segment, worker.slowness) for segment in batch.segments)
         return BatchResult(worker_id, "node", results, queued_seconds, seconds)
 
     def _occupied(self, seconds: float) -> float:
@@ -74,13 +70,3 @@ class SimulatedIngress:
     def _travel(self) -> float:
         jitter = self._random.expovariate(1 / self._jitter_seconds) if self._jitter_seconds else 0.0
         return self._latency_seconds + jitter
-
-
-def _result(segment: Segment, slowness: float) -> SegmentResult:
-    return SegmentResult(
-        num_terms=(segment.stop - segment.start) * segment.count,
-        count=segment.count,
-        verified=True,
-        compute_seconds=slowness * COST.segment_seconds(segment.start, segment.stop, segment.count),
-        last_term=LastTerm(segment.stop - 1, 1, 1, "") if segment.wants_last_term and segment.stop else None,
-    )

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.job import Job
-from benchmarks.simulation.ingress import COST, SimulatedIngress
+from benchmarks.simulation.ingress import SimulatedIngress
 from benchmarks.simulation.meter import Meter, run_metered
 from benchmarks.simulation.parameters import Parameters
-from benchmarks.simulation.worker import SimulatedWorker
+from tests.simulated_worker import COST, SimulatedWorker
 
 
 @dataclass(frozen=True, slots=True)

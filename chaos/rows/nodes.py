@@ -6,6 +6,7 @@ import httpx
 
 from chaos.cluster import JOIN, LEAVE
 from chaos.load import open_loop
+from chaos.network import DOWN, UP
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.rows.workers import SETTLE_SECONDS
 from chaos.stage import Stage
@@ -45,6 +46,40 @@ def node_leaves(stage: Stage, seconds: float = 20) -> Outcome:
         Check("the pool knows after, s", known, bounds.WORKER_REPLACED),
         *stage.left_behind(),
     )
+
+
+def node_cut_off(stage: Stage, seconds: float) -> Outcome:
+    """A node's link is down for so long, and it is not dead: what is sent there hangs."""
+    with open_loop(stage.url, stage.rate / 2) as record:
+        time.sleep(SETTLE_SECONDS)
+        stage.service.process.send_signal(DOWN)
+        begun = time.monotonic()
+        silent = stage.until(lambda: stage.live_workers() < stage.num_workers, seconds)
+        time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
+        stage.service.process.send_signal(UP)
+        back = stage.until(stage.is_whole, bounds.CUT_OFF_BACK)
+        had = _completed(stage)
+        used = stage.until(lambda: all(n > had.get(worker, 0) for worker, n in _completed(stage).items()), 30)
+        time.sleep(SETTLE_SECONDS)
+    attempts = max(request.attempts for request in record.succeeded)
+    return outcome_of(
+        record,
+        Check("its worker silent after, s", silent, seconds),
+        Check("most attempts", attempts, 2),
+        Check("all workers reply after, s", back, bounds.CUT_OFF_BACK),
+        Check("all workers compute after, s", used, bounds.NEW_NODE_USED),
+        *stage.left_behind(),
+    )
+
+
+def cut_off_for_15_s(stage: Stage) -> Outcome:
+    """Nobody but the dispatcher has noticed yet."""
+    return node_cut_off(stage, 15)
+
+
+def cut_off_for_40_s(stage: Stage) -> Outcome:
+    """Serve has given its worker up, Ray has not yet given up the node."""
+    return node_cut_off(stage, 40)
 
 
 def _completed(stage: Stage) -> dict[str, int]:

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import psutil
 
-from app.flights import LATE_FACTOR, LATE_SECONDS, SHORT_SECONDS
-from app.pool import MAX_IN_FLIGHT, MAX_IN_FLIGHT_EXPRESS
+from app.flights import LATE_FACTOR, LATE_SECONDS
+from app.lanes import MAX_FULL, MAX_FULL_AND_EXPRESS, SHORT_SECONDS
 from app.scheduler import MAX_ATTEMPTS
 from benchmarks.figures import percentile
 from chaos.jobs import JobSpec
@@ -133,7 +133,7 @@ def thawed(stage: Stage, frozen_seconds: float = 4) -> Outcome:
         begun = time.monotonic()
         stage.until(lambda: silent <= _completed_batches(stage).keys(), bounds.WORKER_REPLACED)
         # What it had is ended first; only what is more than that was sent to it anew.
-        had = {worker: count + MAX_IN_FLIGHT_EXPRESS for worker, count in _completed_batches(stage).items()}
+        had = {worker: count + MAX_FULL_AND_EXPRESS for worker, count in _completed_batches(stage).items()}
         has_more = stage.until(
             lambda: all(_completed_batches(stage).get(worker, 0) > had[worker] for worker in silent),
             bounds.WORKER_REPLACED,
@@ -196,7 +196,7 @@ def _held_up(stage: Stage, record: Record) -> list[Check]:
     most; a short one goes before them. Then it is computed again, by fewer workers, under the load.
     """
     again = stage.measured.undisturbed_p99 * _times_the_load(stage) + BATCH_SECONDS + bounds.ADDED_BY_A_LOST_WORKER
-    late = LATE_SECONDS + LATE_FACTOR * MAX_IN_FLIGHT * BATCH_SECONDS
+    late = LATE_SECONDS + LATE_FACTOR * MAX_FULL * BATCH_SECONDS
     small = [request.seconds for request in record.succeeded if request.job.cost <= SMALL_SECONDS]
     return [
         Check("slowest, s", record.percentile_ms(100) / 1e3, late + again),

@@ -35,6 +35,8 @@ PROXY_BACK = 15.0
 """How long nothing is answered after HAProxy, or Serve's own proxy, was killed."""
 NEW_NODE_USED = 10.0
 """From a node's joining to its worker's computing."""
+CUT_OFF_BACK = 60.0
+"""From a node's link's being up again to its worker's, or another one's there, replying."""
 HEALTH_P99 = 0.1
 """GET /livez and /readyz while all workers compute and the queue is full."""
 BESIDE_A_CROWD = 0.5
@@ -46,7 +48,15 @@ IDLE_AGAIN = 5.0
 INGRESS_GROWTH_MB = 50.0
 """What an ingress may hold in an overload beyond what it held idle."""
 OVERLOAD_GOODPUT = 0.9
-"""Part of the peak goodput that is left under ten times the sustainable load."""
+"""Part of the peak goodput, in jobs, that is left under ten times the sustainable load."""
+OVERLOAD_WORK = 0.8
+"""Part of the peak's work that is left for each CPU that the workers get."""
+OVERLOAD_WAIT = 1.5
+"""Times ``max_queued_seconds`` that the slowest admitted job may take, beside its own time."""
+TIMES_ALONE = 3.3
+"""A job of two seconds beside 32 callers of tiny ones, over its time alone."""
+SERVED_ALIKE = 1.6
+"""The p99 of 32 callers who post jobs of equal size, over the median."""
 HOSTILE_REFUSED = 0.1
 """From the byte that makes a request hostile to the refusal."""
 SLOW_REFUSED = 1.5

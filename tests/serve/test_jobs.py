@@ -2,11 +2,15 @@
 
 import hashlib
 import sys
+import time
 
 import httpx
 import pytest
 
+from chaos.rows.deploying import attach
+from chaos.stage import Stage
 from deployments.launched import Service
+from tests.serve import bounds
 from tests.serve.processes import cpu_seconds, workers
 
 
@@ -85,3 +89,22 @@ def test_the_pool_is_the_clusters_cpus(client: httpx.Client) -> None:
     assert len(pool["workers"]) == 2
     assert all(worker["state"] in ("busy", "idle") for worker in pool["workers"])
     assert client.get("/readyz").status_code == client.get("/livez").status_code == 200
+
+
+def test_an_empty_batch_which_asks_whether_a_worker_lives_is_not_counted(
+    client: httpx.Client, service: Service
+) -> None:
+    before = completed_batches(client)
+    assert attach(Stage(service, 2), "ask") == {"segments": 0}
+    client.post("/fibonacci", json={"sequence_size": 10, "num_sequences": 1}).raise_for_status()
+    assert completed_batches(client) == before + 1
+
+
+def completed_batches(client: httpx.Client) -> int:
+    """Of all workers, from an answer that is not older than the question."""
+    until = time.monotonic() + bounds.POOL_AGE
+    while True:
+        workers = client.get("/pool").json()["workers"]
+        if time.monotonic() > until:
+            return sum(worker["completed_batches"] for worker in workers)
+        time.sleep(0.1)

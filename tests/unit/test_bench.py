@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import memory, run
 from benchmarks.about import about
-from benchmarks.figures import Figures, one_sequence_speedups, percentile
+from benchmarks.figures import Figures, one_sequence_speedups, percentile, spread
 from benchmarks.goals import FASTAPI, IN_PROCESS, SERVICE, goals, simulation_goals
 from benchmarks.needs import Need, missing
 from benchmarks.tables import figures_table, goals_table, report, speedup_table
@@ -162,6 +162,10 @@ def test_a_broken_off_run_goes_on_after_its_last_round(tmp_path: Path) -> None:
 
     assert run.begin(path, resume=True) == (measured(), 3, 7.0, ["x FAILED"])
     assert run.begin(path, resume=False) == (Figures(), 0, 0.0, [])
+
+
+def test_the_median_of_an_even_number_of_rounds_is_the_mean_of_the_middle_two() -> None:
+    assert spread([10.0, 1.0, 2.0, 3.0]) == (2.5, 1.5, 7.5)
 
 
 def test_every_plot_is_drawn_from_what_was_measured(tmp_path: Path) -> None:

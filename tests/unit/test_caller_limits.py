@@ -13,7 +13,7 @@ from app.job import Job, JobResult
 from app.line import Line
 from app.progress import Progress
 from app.settings import Settings
-from tests.unit.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
+from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
 from tests.virtual_time import run_virtually
 
 COST = CostModel()

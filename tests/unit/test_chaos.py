@@ -239,7 +239,7 @@ def with_one_frozen(monkeypatch: pytest.MonkeyPatch) -> mock.Mock:
     """A stage for ``workers.frozen``, on which everything but the load is in order."""
     monkeypatch.setattr(workers, "SETTLE_SECONDS", 0.0)
     monkeypatch.setattr(workers, "alive", lambda _: [])
-    stage = mock.Mock(until=lambda *_: 1.0, num_workers=2, measured=Capacity(60, 1, 0.01, 0.3))
+    stage = mock.Mock(until=lambda *_: 1.0, num_workers=2, measured=Capacity(60, 1, 0.01, 0.3, 1.5))
     stage.workers.return_value = [mock.Mock()]
     stage.left_behind.return_value = []
     return stage

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from app import compute_thread
+from app import compute_thread, turns
 from app.compute import compute
 from app.compute_thread import Computed, ComputeThread, Results
 from app.job import Segment
@@ -130,30 +130,30 @@ def slices_taken(monkeypatch: pytest.MonkeyPatch, *callers: int) -> list[int]:
 
 
 def test_callers_take_a_long_turn_first_and_shorter_ones_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compute_thread, "EXPRESS_SLICES", 1)
-    monkeypatch.setattr(compute_thread, "SLICES_OF_THE_FIRST_TURN", 3)
-    monkeypatch.setattr(compute_thread, "SLICES_A_TURN", 2)
+    monkeypatch.setattr(turns, "EXPRESS_SLICES", 1)
+    monkeypatch.setattr(turns, "SLICES_OF_THE_FIRST_TURN", 3)
+    monkeypatch.setattr(turns, "SLICES_A_TURN", 2)
     new = [10, 10, 5]  # the second new one has to let one go on
     assert slices_taken(monkeypatch, 10, 5) == [*new, 10, 10, 5, 5, 5, 10, 10, 5, 10, 10, 10, 10]
 
 
 def test_a_newcomer_of_a_few_slices_does_not_wait_for_anybodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = compute_thread.EXPRESS_SLICES
+    few = turns.EXPRESS_SLICES
     taken = slices_taken(monkeypatch, 500, few)
     last = len(taken) - 1 - taken[::-1].index(few)
     assert last <= 2 * few + 1
 
 
 def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on = {1: threading.Event(), 12: threading.Event()}
+    go_on = {1: threading.Event(), 20: threading.Event()}
     paused = threading.Event()
     taken: list[int] = []
 
     def slices(segments: Sequence[Segment]) -> Slices:
-        """As many slices as the segment has terms; the 1st and 12th of all wait until they may go on."""
+        """As many slices as the segment has terms; the 1st and 20th of all wait until they may go on."""
         for _ in range(segments[0].stop):
             taken.append(segments[0].stop)
-            if len(taken) == 12:
+            if len(taken) == 20:
                 paused.set()
             if event := go_on.get(len(taken)):
                 event.wait(20.0)
@@ -170,14 +170,14 @@ def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytes
         await asyncio.to_thread(paused.wait, 20.0)
         new = [asyncio.create_task(thread.run([Segment(0, 1)])) for _ in range(5)]
         await asyncio.sleep(0)
-        go_on[12].set()
+        go_on[20].set()
         async with in_time():
             await asyncio.gather(*long, *new)
 
     monkeypatch.setattr(compute_thread, "compute", slices)
     asyncio.run(main())
-    assert 1 not in taken[:12]
-    assert taken[12:22] == [1, 50] * 5
+    assert 1 not in taken[:20]
+    assert taken[20:30] == [1, 50] * 5
 
 
 def test_the_event_loop_runs_while_the_thread_computes(monkeypatch: pytest.MonkeyPatch) -> None:

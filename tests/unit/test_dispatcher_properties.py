@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.errors import JobError
 from app.job import Execution, Job, JobResult, Segment, SegmentResult
 from app.progress import Progress
-from tests.unit.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left
+from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left
 from tests.virtual_time import run_virtually
 
 Counted = dict[str, list[tuple[int, Segment]]]

@@ -75,8 +75,8 @@ def test_leaving_and_coming_back_is_not_free() -> None:
 def test_who_was_served_more_than_others_and_left_comes_back_behind_a_newcomer() -> None:
     queue = queue_of("sly", "busy")
     queue.serve("sly", 10.0)
-    queue.serve("busy", 100.0)
-    queue.serve("sly", 10.0)
+    queue.serve("busy", 1.0)
+    queue.remove("busy")
     queue.remove("sly")
     queue.add("sly")
     queue.add("new")
@@ -90,7 +90,8 @@ def test_who_was_away_for_long_starts_at_virtual_time() -> None:
     for _ in range(50):
         queue.serve("a", 1.0)
     queue.add("b")
-    assert Counter(serve_next(queue) for _ in range(10)) == {"a": 5, "b": 5}
+    served = Counter(serve_next(queue) for _ in range(10))
+    assert abs(served["a"] - served["b"]) <= 5.0 / 2, "its own service, shared by two, still counts"
 
 
 def test_who_left_is_not_named() -> None:
@@ -123,8 +124,7 @@ def test_a_leaver_whose_tag_virtual_time_has_reached_is_forgotten() -> None:
     queue = queue_of("stays", "leaves")
     queue.serve("leaves", 2.0)
     queue.remove("leaves")
-    for _ in range(2):
-        queue.serve("stays", 1.0)
+    queue.serve("stays", 1.0)
     assert queue._left_with
     queue.serve("stays", 1.0)
     assert not queue._left_with
@@ -192,6 +192,34 @@ def test_a_caller_gains_nothing_by_sending_jobs_one_by_one() -> None:
         served[serve_next_job(queue, callers)] += 1
         queue.remove("drip", number)
     assert abs(served["steady"] - served["drip"]) <= 1
+
+
+def test_a_stream_of_newcomers_served_once_each_does_not_keep_another_waiting_for_ever() -> None:
+    """All of them would start at the same tag, and the one that has been served before is ahead of it by a service."""
+    queue = JobQueue()
+    for job in range(10):
+        queue.add("caller", job)
+    queue.serve("caller", 0, 1.0)
+    for number in range(10, 200):
+        job_served = queue.peek()
+        assert job_served is not None
+        if job_served == 0:
+            break
+        queue.serve("caller", job_served, 1.0)
+        queue.remove("caller", job_served)
+        queue.add("caller", number)
+    assert 15 <= number <= 35, "after about two rounds"
+
+
+def test_nor_does_a_stream_of_callers() -> None:
+    queue = queue_of(*"0123456789")
+    queue.serve("0", 1.0)
+    for number in range(10, 200):
+        if (key := serve_next(queue)) == "0":
+            break
+        queue.remove(key)
+        queue.add(str(number))
+    assert 15 <= number <= 35
 
 
 def test_a_job_that_is_not_there_can_be_removed() -> None:

@@ -8,16 +8,12 @@ import pytest
 from app.dispatcher import Dispatcher
 from app.errors import ComputationError
 from app.flights import LATE_FACTOR, LATE_FACTOR_AN_INGRESS, LATE_SECONDS
-from app.job import Batch, BatchResult, Execution, Job, JobResult
+from app.job import Batch, BatchResult, Execution
+from app.lanes import Lane
 from app.settings import Settings
 from app.watch import WATCH_SECONDS
-from tests.unit.manual_pool import ManualPool
-from tests.unit.simulated_pool import ROOMY, SimulatedPool, SimulatedWorker, assert_nothing_is_left, job
+from tests.simulated_pool import ROOMY, Call, SimulatedPool, assert_nothing_is_left, job, local, submit
 from tests.virtual_time import run_virtually
-
-
-def submit(pool: SimulatedPool, *jobs: Job) -> "asyncio.Task[list[JobResult]]":
-    return asyncio.create_task(pool.dispatcher.run(*jobs))
 
 
 def outcomes(pool: SimulatedPool, worker_id: str) -> Counter[str]:
@@ -46,7 +42,7 @@ def test_what_a_frozen_worker_has_is_computed_elsewhere_and_no_attempt_is_used_u
         assert result.sizes == [result.job.sequence_size] * 60
         assert {record.attempts for record in result.batches} == {1}
         assert "w1" in {record.worker_id for record in result.batches}  # what it did before
-        assert outcomes(pool, "w1")["running"] == 2
+        assert outcomes(pool, "w1")["cancelled"] == 2
         in_flight_seconds = 2 * ROOMY.batch_ceiling_seconds
         assert result.timing.total_seconds < 60 * 0.1 / 2 + LATE_SECONDS + LATE_FACTOR * in_flight_seconds + 0.5
 
@@ -123,11 +119,10 @@ def test_a_job_that_hangs_its_workers_until_they_are_killed_fails_after_three() 
     class HangingPool(SimulatedPool):
         """A worker that begins the poison stands still; it is killed 15 s later."""
 
-        async def _compute(self, worker_id: str, worker: SimulatedWorker, batch: Batch) -> float:
-            if any(segment.stop == poison.sequence_size for segment in batch.segments) and worker.runs.is_set():
-                self.freeze(worker_id)
-                self._loop.call_later(15.0, self.kill, worker_id)
-            return await super()._compute(worker_id, worker, batch)
+        def begins(self, call: Call) -> None:
+            if any(segment.stop == poison.sequence_size for segment in call.batch.segments):
+                self.freeze(call.worker_id)
+                self._loop.call_later(15.0, self.kill, call.worker_id)
 
     async def main() -> None:
         pool = HangingPool(8)
@@ -148,19 +143,19 @@ def test_a_job_that_hangs_its_workers_until_they_are_killed_fails_after_three() 
 
 def test_the_copy_of_a_late_batch_never_goes_to_a_worker_that_still_has_it() -> None:
     async def main() -> None:
-        pool = ManualPool(ROOMY)
+        pool = SimulatedPool(0, by_hand=True)
         pool.join()
-        tasks = [asyncio.create_task(pool.dispatcher.run(job(10.0, execution=Execution.LOCAL)))]
+        tasks = [submit(pool, local(10.0))]
         await asyncio.sleep(41.0)
-        tasks.append(asyncio.create_task(pool.dispatcher.run(job(0.005))))
+        tasks.append(submit(pool, job(0.005)))
         await asyncio.sleep(1.5)
-        pool.calls[1].succeed()  # so it lives, and takes batches again
+        pool.out[1].succeed()  # so it lives, and takes batches again
         await asyncio.sleep(0.1)
-        assert len(pool.calls) == 1
-        pool.calls[0].fail()
+        assert len(pool.out) == 1
+        pool.out[0].fail()
         await asyncio.sleep(0.1)
-        assert len(pool.calls) == 1, "now it has the batch no more, and can have it again"
-        pool.calls[0].succeed()
+        assert len(pool.out) == 1, "now it has the batch no more, and can have it again"
+        pool.out[0].succeed()
         await asyncio.gather(*tasks)
 
     run_virtually(main())
@@ -169,35 +164,41 @@ def test_the_copy_of_a_late_batch_never_goes_to_a_worker_that_still_has_it() -> 
 @pytest.mark.parametrize("lives", [True, False])
 def test_a_late_worker_whose_code_raises_lives(lives: bool) -> None:
     async def main() -> None:
-        pool = ManualPool(ROOMY)
-        pool.join()
-        pool.join()
-        task = asyncio.create_task(pool.dispatcher.run(job(0.02)))
+        pool = SimulatedPool(2, by_hand=True)
+        task = submit(pool, job(0.02))
         await asyncio.sleep(3.0)
-        first, copy = pool.calls
-        copy.succeed()
-        await task
+        (late,) = pool.out
         if lives:
-            first.fail()
+            late.fail()
         else:
-            first.lose()
+            late.lose()
         await asyncio.sleep(0.1)
-        assert pool.dispatcher._scheduler._pool._workers[first.worker_id].suspended != lives
+        questions = pool.dispatcher._scheduler._pool.questions
+        assert {worker.worker_id for worker in questions} == ({"w1"} if lives else {"w0", "w1"})
+        task.cancel()
 
     run_virtually(main())
 
 
+def all_live(pool: SimulatedPool) -> None:
+    """Every question is answered."""
+    for probe in pool.asked:
+        probe.succeed()
+
+
 def test_a_copy_that_is_lost_as_the_other_comes_back_fails_nobody() -> None:
     async def main() -> None:
-        pool = ManualPool(ROOMY)
-        for _ in range(5):
-            pool.join()
-        task = asyncio.create_task(pool.dispatcher.run(job(0.02)))
+        pool = SimulatedPool(5, by_hand=True)
+        task = submit(pool, job(0.02))
         for _ in range(2):
             await asyncio.sleep(0.01)
-            pool.calls[0].lose()
+            pool.out[0].lose()
+            await asyncio.sleep(0.01)
+            all_live(pool)
         await asyncio.sleep(4.0)
-        first, second = pool.calls
+        all_live(pool)
+        await asyncio.sleep(0.01)
+        first, second = pool.out
         first.succeed()
         second.lose()
         await task
@@ -291,7 +292,7 @@ def test_small_jobs_do_not_wait_for_those_that_a_frozen_worker_has() -> None:
         await asyncio.sleep(0.15)
         stuck.append(submit(pool, job(0.001)))
         await asyncio.gather(*others)
-        assert outcomes(pool, "w1") == {"returned": 1, "running": 2}
+        assert any(call.worker_id == "w1" and call.predicted_seconds < 0.01 for call in pool.out)
         for _ in range(10):
             await asyncio.sleep(0.5)
             (result,) = await asyncio.wait_for(submit(pool, job(0.001)), 1.0)
@@ -303,19 +304,17 @@ def test_small_jobs_do_not_wait_for_those_that_a_frozen_worker_has() -> None:
 
 def test_a_late_batch_takes_no_place_among_the_short_ones() -> None:
     async def main() -> None:
-        pool = SimulatedPool(2, slice_seconds=0.01)
+        pool = SimulatedPool(2)
         pool.freeze("w0")
         pool.freeze("w1")
         stuck = [submit(pool, job(0.001)) for _ in range(10)]
-        await asyncio.sleep(0.1)
-        pool.thaw("w0")
-        long = submit(pool, job(100.0, execution=Execution.LOCAL))
         await asyncio.sleep(3.0)
         flights = pool.dispatcher._scheduler._flights
-        assert [flight.short for flight in flights if flight.late] == [True]
-        assert flights.num_short == 0
+        assert {(flight.lane, flight.late) for flight in flights} == {(Lane.EXPRESS, True)}
+        assert flights.num_express == 0
+        pool.thaw("w0")
         await asyncio.gather(*stuck)
-        long.cancel()
+        await idle(pool)
 
     run_virtually(main())
 
@@ -339,7 +338,7 @@ def test_a_batch_that_was_only_late_tells_of_one_attempt() -> None:
 
 def test_a_small_job_behind_a_long_one_need_not_wait_for_the_long_one_to_be_late() -> None:
     async def main() -> None:
-        pool = SimulatedPool(2, Settings(max_compute_seconds=1e6, max_queued_seconds=1e6), slice_seconds=0.01)
+        pool = SimulatedPool(2, Settings(max_compute_seconds=1e6, max_queued_seconds=1e6))
         long = submit(pool, job(100.0, 1, Execution.LOCAL))
         await asyncio.sleep(1.0)
         pool.freeze(pool.calls[0].worker_id)
@@ -374,7 +373,7 @@ def test_when_a_batch_is_late_depends_on_what_is_computed_before_it() -> None:
         tasks = [submit(pool, job(10.0)), submit(pool, job(0.001))]
         await asyncio.sleep(0)
         first, second, short = sorted(
-            pool.dispatcher._scheduler._flights, key=lambda flight: (flight.short, flight.due_at)
+            pool.dispatcher._scheduler._flights, key=lambda flight: (flight.lane is Lane.EXPRESS, flight.due_at)
         )
         assert short.due_at == LATE_SECONDS + LATE_FACTOR * short.seconds
         assert first.due_at == LATE_SECONDS + LATE_FACTOR * first.seconds

@@ -1,18 +1,18 @@
 """The dispatcher when workers die, leave, join or compute wrongly. All in virtual time."""
 
 import asyncio
+import itertools
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from app.dispatcher import Dispatcher
 from app.errors import ComputationError, NoWorkerError, WorkerLostError
-from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment
-from app.pool import MAX_IN_FLIGHT_EXPRESS
+from app.job import Batch, Job, Segment
+from app.lanes import MAX_FULL_AND_EXPRESS
 from app.settings import Settings
-from app.suspensions import SUSPENSION_SECONDS
-from tests.unit.manual_pool import ManualPool
-from tests.unit.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
+from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job, local, submit
 from tests.virtual_time import run_virtually
 
 MILLISECOND = 0.001
@@ -21,10 +21,6 @@ POISON_SIZE = 666
 
 def is_poison(segment: Segment) -> bool:
     return segment.stop == POISON_SIZE
-
-
-def submit(pool: SimulatedPool | ManualPool, *jobs: Job) -> "asyncio.Task[list[JobResult]]":
-    return asyncio.create_task(pool.dispatcher.run(*jobs))
 
 
 async def settled(pool: SimulatedPool) -> None:
@@ -80,7 +76,7 @@ def test_a_lost_batch_goes_before_what_was_not_sent_yet() -> None:
     run_virtually(main())
 
 
-def test_a_worker_that_lost_a_batch_gets_no_other_for_five_seconds() -> None:
+def test_a_worker_that_lost_a_batch_gets_no_other() -> None:
     """Serve says only later that it is gone: until then it would swallow batch after batch."""
 
     async def main() -> None:
@@ -95,44 +91,114 @@ def test_a_worker_that_lost_a_batch_gets_no_other_for_five_seconds() -> None:
     run_virtually(main())
 
 
-def test_a_worker_that_was_only_unreachable_is_used_again() -> None:
+def test_a_worker_that_was_only_unreachable_is_asked_every_second_and_used_again() -> None:
     async def main() -> None:
         pool = SimulatedPool(2)
-        loop = asyncio.get_running_loop()
-
-        async def run_batch(worker_id: str, batch: Batch) -> BatchResult:
-            if worker_id == "w1" and loop.time() < 0.5:
-                raise WorkerLostError(worker_id)
-            return await pool.run_batch(worker_id, batch)
-
-        pool.dispatcher._scheduler._run_batch = run_batch
-        (result,) = await pool.dispatcher.run(job(1.0, 20))
+        pool.refuse("w1")
+        task = submit(pool, job(1.0, 20))
+        await asyncio.sleep(3.5)
+        pool.reconnect("w1")
+        (result,) = await task
         assert result.timing.num_workers == 2
-        assert min(call.sent_at for call in pool.calls if call.worker_id == "w1") == pytest.approx(5.0, abs=0.01)
+        sent = [call.sent_at for call in pool.calls if call.worker_id == "w1"]
+        assert min(moment for moment in sent if moment > 0) == pytest.approx(4.0, abs=0.5)
+        asked = [probe.sent_at for probe in pool.probes if probe.worker_id == "w1"]
+        assert [b - a for a, b in itertools.pairwise(asked)] == pytest.approx([1.0] * len(asked[1:]), abs=0.3)
 
     run_virtually(main())
 
 
-def test_each_loss_begins_the_time_without_batches_anew() -> None:
+@pytest.mark.parametrize("hangs", [True, False])
+@pytest.mark.parametrize("num_workers", [1, 2, 3, 8])
+def test_workers_that_are_listed_but_unreachable_use_up_the_attempt_in_flight_and_no_other(
+    num_workers: int, hangs: bool
+) -> None:
+    """For longer than it takes to use up three attempts; then they answer, and the jobs go on."""
+
     async def main() -> None:
-        pool = ManualPool(ROOMY)
-        pool.join()
-        first, second = (submit(pool, job(1.0, execution=Execution.LOCAL)) for _ in range(2))
-        await asyncio.sleep(0.001)
-        lost, back = pool.calls
-        lost.lose()
-        await asyncio.sleep(0.499)
-        back.succeed()  # it lives
-        await second
-        await asyncio.sleep(4.4)
-        (call,) = pool.calls
-        assert call.sent_at == pytest.approx(0.5)
-        call.lose()
-        await asyncio.sleep(SUSPENSION_SECONDS - 0.01)
-        assert not pool.calls
-        await asyncio.sleep(0.02)
-        pool.succeed_all()
-        await first
+        pool = SimulatedPool(num_workers, ROOMY.model_copy(update={"worker_wait_seconds": 100.0}))
+        tasks = [submit(pool, local(0.5)), submit(pool, job(0.3, 20)), submit(pool, job(MILLISECOND))]
+        await asyncio.sleep(0.2)
+        for worker_id in pool.worker_ids:
+            (pool.cut_off if hangs else pool.refuse)(worker_id)
+        await asyncio.sleep(10.0)
+        tasks.append(submit(pool, job(MILLISECOND)))
+        await asyncio.sleep(50.0)
+        assert not tasks[-1].done()
+        num_calls = len(pool.calls)
+        await asyncio.sleep(10.0)
+        assert len(pool.calls) == num_calls, "nothing but probes"
+        for worker_id in pool.worker_ids:
+            pool.reconnect(worker_id)
+        results = [result for (result,) in await asyncio.gather(*tasks)]
+        assert max(record.attempts for result in results for record in result.batches) <= 2
+        await settled(pool)
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+@pytest.mark.parametrize("num_workers", [1, 2, 3, 8])
+def test_if_none_of_them_answers_jobs_end_as_without_a_worker(num_workers: int, hangs: bool) -> None:
+    async def main() -> None:
+        pool = SimulatedPool(num_workers, ROOMY.model_copy(update={"worker_wait_seconds": 30.0}))
+        tasks = [submit(pool, local(0.5)), submit(pool, job(0.3, 20)), submit(pool, job(MILLISECOND))]
+        await asyncio.sleep(0.2)
+        for worker_id in pool.worker_ids:
+            (pool.cut_off if hangs else pool.refuse)(worker_id)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes[:2]] == [NoWorkerError, NoWorkerError]
+        assert asyncio.get_running_loop().time() < 30.0 + 10.0
+        with pytest.raises(NoWorkerError):
+            await pool.dispatcher.run(job(MILLISECOND))
+
+    run_virtually(main())
+
+
+def test_what_cannot_be_reached_holds_up_nobody_elses_jobs() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(3)
+        task = submit(pool, job(0.3, 20))
+        await asyncio.sleep(0.2)
+        pool.cut_off("w1")
+        (result,) = await task
+        assert result.timing.total_seconds < 0.3 * 20 / 2 + 5.0
+        for _ in range(50):
+            (result,) = await pool.dispatcher.run(job(MILLISECOND))
+            assert result.timing.total_seconds < 0.02
+        assert {call.worker_id for call in pool.calls[-50:]} == {"w0", "w2"}
+
+    run_virtually(main())
+
+
+def test_workers_that_died_together_use_up_one_attempt() -> None:
+    """Those that were idle are still listed, and would fail at once what they are sent."""
+
+    async def main() -> None:
+        pool = SimulatedPool(5)
+        task = submit(pool, local(0.5))
+        await asyncio.sleep(0.1)
+        for worker_id in pool.worker_ids:
+            pool.kill(worker_id, notice_seconds=3.0)
+        asyncio.get_running_loop().call_later(6.0, pool.join, 5)
+        (result,) = await task
+        assert [record.attempts for record in result.batches] == [2]
+
+    run_virtually(main())
+
+
+def test_an_idle_pool_finds_out_by_itself_who_lives_after_a_loss() -> None:
+    """Or the next job would be told that there has been no worker for long."""
+
+    async def main() -> None:
+        pool = SimulatedPool(2, Settings(worker_wait_seconds=3.0))
+        task = submit(pool, local(0.5))
+        await asyncio.sleep(0.1)
+        pool.kill(pool.calls[0].worker_id, notice_seconds=0.0)
+        task.cancel()
+        await asyncio.sleep(60.0)
+        (result,) = await pool.dispatcher.run(job(MILLISECOND))
+        assert result.timing.queued_seconds < 0.01
 
     run_virtually(main())
 
@@ -141,12 +207,11 @@ def test_a_batch_that_never_reached_its_worker_has_used_up_no_attempt() -> None:
     async def main() -> None:
         pool = SimulatedPool(5)
 
-        async def run_batch(worker_id: str, batch: Batch) -> BatchResult:
-            if worker_id != "w4":
+        def before(worker_id: str, batch: Batch) -> None:
+            if worker_id != "w4" and batch.segments:
                 raise WorkerLostError(worker_id, was_running=False)
-            return await pool.run_batch(worker_id, batch)
 
-        pool.dispatcher._scheduler._run_batch = run_batch
+        pool.before = before
         (result,) = await pool.dispatcher.run(job(0.001))
         assert [record.attempts for record in result.batches] == [1]
 
@@ -231,43 +296,54 @@ def test_the_jobs_of_a_failed_coalesced_batch_are_sent_separately() -> None:
     run_virtually(main())
 
 
-def test_a_batch_whose_code_raises_goes_again_and_its_worker_stays() -> None:
+def fail_once(is_bad: Callable[[Batch], bool]) -> Callable[[str, Batch], None]:
+    """Raises what a worker's code raised, for the first bad batch."""
+    failures = iter([MemoryError()])
+
+    def before(_: str, batch: Batch) -> None:
+        if is_bad(batch) and (failure := next(failures, None)) is not None:
+            raise failure
+
+    return before
+
+
+def test_a_batch_whose_code_raises_goes_again_and_its_worker_stays(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         pool = SimulatedPool(2)
-        calls: list[str] = []
-
-        async def run_batch(worker_id: str, batch: Batch) -> BatchResult:
-            calls.append(worker_id)
-            if len(calls) == 1:
-                raise MemoryError
-            return await pool.run_batch(worker_id, batch)
-
-        pool.dispatcher._scheduler._run_batch = run_batch
+        pool.before = fail_once(lambda _: True)
         (result,) = await pool.dispatcher.run(job(MILLISECOND))
-        assert calls == ["w0", "w1"]
+        assert [call.worker_id for call in pool.calls] == ["w0", "w1"]
         assert result.batches[0].attempts == 2
         await pool.dispatcher.run(job(MILLISECOND))
+        assert not pool.probes
         assert_nothing_is_left(pool)
 
     run_virtually(main())
+    assert [record.getMessage() for record in caplog.records] == ["a batch failed on worker w0: MemoryError()"]
+
+
+def test_what_is_lost_with_its_worker_is_logged_so(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        task = submit(pool, local(0.5))
+        await asyncio.sleep(0.1)
+        pool.kill("w0")
+        await task
+
+    run_virtually(main())
+    (record,) = caplog.records
+    assert record.getMessage().startswith("a batch was lost with worker w0: WorkerLostError")
 
 
 def test_retries_do_not_pile_up_behind_a_long_local_job() -> None:
     async def main() -> None:
-        pool = SimulatedPool(1, slice_seconds=0.010)
-        failures = iter([True])
-
-        async def run_batch(worker_id: str, batch: Batch) -> BatchResult:
-            if len(batch.segments) > 1 and next(failures, False):
-                raise MemoryError
-            return await pool.run_batch(worker_id, batch)
-
-        pool.dispatcher._scheduler._run_batch = run_batch
-        long = submit(pool, job(60.0, execution=Execution.LOCAL))
+        pool = SimulatedPool(1)
+        pool.before = fail_once(lambda batch: len(batch.segments) > 1)
+        long = submit(pool, local(60.0))
         await asyncio.sleep(1.0)
         await asyncio.gather(*(submit(pool, Job("", 100, 1)) for _ in range(50)))
         long.cancel()
-        assert pool.most_in_flight <= 1 + MAX_IN_FLIGHT_EXPRESS
+        assert pool.most_in_flight <= 1 + MAX_FULL_AND_EXPRESS
 
     run_virtually(main())
 
@@ -275,15 +351,8 @@ def test_retries_do_not_pile_up_behind_a_long_local_job() -> None:
 def test_while_a_retry_waits_for_a_worker_of_its_own_the_others_get_new_work() -> None:
     async def main() -> None:
         pool = SimulatedPool(2)
-        failures = iter([True])
-
-        async def run_batch(worker_id: str, batch: Batch) -> BatchResult:
-            if batch.segments[0].stop == 500 and next(failures, False):
-                raise MemoryError
-            return await pool.run_batch(worker_id, batch)
-
-        pool.dispatcher._scheduler._run_batch = run_batch
-        tasks = [submit(pool, job(0.5, execution=Execution.LOCAL)) for _ in range(2)]
+        pool.before = fail_once(lambda batch: batch.segments[0].stop == 500)
+        tasks = [submit(pool, local(0.5)) for _ in range(2)]
         await asyncio.sleep(0.1)
         tasks.append(submit(pool, Job("", 500, 1)))
         await asyncio.sleep(0.1)
@@ -300,7 +369,7 @@ def test_a_batch_that_the_pool_cancelled_goes_again() -> None:
         pool = SimulatedPool(2)
         task = submit(pool, job(1.0))
         await asyncio.sleep(0.05)
-        next(iter(pool._workers["w0"].tasks)).cancel()
+        pool.calls[0].answer.cancel()
         (result,) = await task
         assert result.sizes == [result.job.sequence_size]
 

@@ -1,8 +1,19 @@
-"""The pool: which worker gets the next batch, and when there is none to get it."""
+"""The pool: which worker gets the next batch, and why one gets nothing."""
+
+import asyncio
+from typing import cast
 
 import pytest
 
-from app.pool import MAX_IN_FLIGHT, MAX_IN_FLIGHT_EXPRESS, RESERVE_SECONDS, Pool, Worker
+from app.job import BatchResult
+from app.lanes import LOADS, MAX_FULL, MAX_FULL_AND_EXPRESS, MAX_LONG, Lane, has_room
+from app.pool import Pool, Worker
+from app.progress import Piece
+
+EXPRESS, FULL, LONG = Lane
+
+PROBE = cast("asyncio.Task[BatchResult]", None)
+PIECE = cast("Piece", object())
 
 
 def pool_of(*worker_ids: str) -> Pool:
@@ -11,25 +22,21 @@ def pool_of(*worker_ids: str) -> Pool:
     return pool
 
 
-def take(pool: Pool, seconds: float = 0.1, max_in_flight: int = MAX_IN_FLIGHT) -> Worker:
-    worker = pool.with_room(max_in_flight)
+def take(pool: Pool, lane: Lane = FULL, seconds: float = 0.1) -> Worker:
+    worker = pool.with_room(lane)
     assert worker is not None
-    pool.occupy(worker, seconds)
+    pool.occupy(worker, seconds, lane)
     return worker
 
 
-def retry_on(pool: Pool, shunned: str | None = None) -> Worker:
-    worker = pool.for_retry(shunned)
-    assert worker is not None
-    pool.occupy(worker, 0.1)
-    return worker
+def takes_nothing(pool: Pool) -> bool:
+    return all(pool.with_room(lane) is None for lane in Lane)
 
 
 def test_an_empty_pool_has_no_room() -> None:
-    pool = Pool()
-    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None
-    assert pool.for_retry(None) is None
-    assert not pool.any_usable
+    assert takes_nothing(Pool())
+    assert not Pool().any_trusted
+    assert not Pool().idle
 
 
 def test_the_least_loaded_worker_is_taken_first() -> None:
@@ -37,34 +44,60 @@ def test_the_least_loaded_worker_is_taken_first() -> None:
     assert [take(pool).worker_id for _ in range(6)] == ["a", "b", "c", "a", "b", "c"]
 
 
-def test_who_came_free_last_is_taken_last() -> None:
+def test_of_equally_loaded_workers_one_without_a_long_batch_is_taken_first() -> None:
     pool = pool_of("a", "b")
-    worker = take(pool)
-    pool.release(worker, 0.1)
+    take(pool, LONG)
+    take(pool)
     assert take(pool).worker_id == "b"
 
 
-def test_a_worker_takes_two_batches() -> None:
-    pool = pool_of("a")
+def test_an_express_batch_goes_where_none_is() -> None:
+    pool = pool_of("a", "b")
+    take(pool)
+    take(pool, EXPRESS)
     take(pool)
     take(pool)
-    assert pool.with_room(MAX_IN_FLIGHT) is None
+    assert [worker.taken for worker in pool] == [(0, 2, 0), (1, 1, 0)]
+    assert take(pool, EXPRESS).worker_id == "a"
 
 
-def test_a_third_batch_has_room_only_as_express() -> None:
-    pool = pool_of("a")
-    take(pool)
-    take(pool)
-    assert take(pool, 0.001, MAX_IN_FLIGHT_EXPRESS).worker_id == "a"
-    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None
-
-
-def test_release_makes_room_again() -> None:
-    pool = pool_of("a")
+def test_who_came_free_last_is_taken_last() -> None:
+    pool = pool_of("a", "b")
     worker = take(pool)
-    take(pool)
-    pool.release(worker, 0.1)
-    assert pool.with_room(MAX_IN_FLIGHT) is worker
+    pool.release(worker, 0.1, FULL)
+    assert take(pool).worker_id == "b"
+
+
+@pytest.mark.parametrize(("lane", "most"), [(EXPRESS, MAX_FULL_AND_EXPRESS), (FULL, MAX_FULL), (LONG, MAX_LONG)])
+def test_a_worker_takes_so_many_batches_of_a_lane(lane: Lane, most: int) -> None:
+    pool = pool_of("a")
+    workers = [take(pool, lane) for _ in range(most)]
+    assert pool.with_room(lane) is None
+    pool.release(workers[0], 0.1, lane)
+    assert pool.with_room(lane) is workers[0]
+
+
+def test_full_batches_leave_a_place_to_an_express_one_and_the_other_way_round() -> None:
+    pool = pool_of("a")
+    for lane in (FULL, FULL, EXPRESS):
+        assert take(pool, lane).worker_id == "a"
+    pool = pool_of("a")
+    for lane in (EXPRESS, EXPRESS, FULL):
+        assert take(pool, lane).worker_id == "a"
+    assert pool.with_room(EXPRESS) is pool.with_room(FULL) is None
+
+
+def test_long_batches_take_no_place_of_the_others() -> None:
+    pool = pool_of("a")
+    for lane in (LONG, LONG, FULL, FULL, EXPRESS):
+        take(pool, lane)
+    assert takes_nothing(pool)
+
+
+def test_no_load_is_one_that_it_may_not_be() -> None:
+    assert all(long <= MAX_LONG and full <= MAX_FULL and express + full <= 3 for express, full, long in LOADS)
+    assert len(LOADS) == len(set(LOADS)) == 27
+    assert not has_room((1, 2, 0), EXPRESS)
 
 
 def test_members_join_and_leave() -> None:
@@ -72,6 +105,11 @@ def test_members_join_and_leave() -> None:
     pool.set_members(["b", "c"])
     assert len(pool) == 2
     assert {take(pool).worker_id for _ in range(4)} == {"b", "c"}
+
+
+def test_newcomers_are_taken_in_the_order_in_which_they_are_named() -> None:
+    pool = pool_of("c", "a", "b")
+    assert [take(pool).worker_id for _ in range(3)] == ["c", "a", "b"]
 
 
 def test_a_member_that_stays_keeps_its_load() -> None:
@@ -86,8 +124,11 @@ def test_what_comes_back_from_a_worker_that_left_does_not_bring_it_back() -> Non
     pool = pool_of("a")
     worker = take(pool)
     pool.set_members([])
-    pool.release(worker, 0.1)
-    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None
+    pool.release(worker, 0.1, FULL)
+    pool.heard(worker)
+    pool.share(worker)
+    assert takes_nothing(pool)
+    assert not pool.any_trusted
 
 
 def test_a_worker_that_returns_under_its_name_starts_empty() -> None:
@@ -95,149 +136,113 @@ def test_a_worker_that_returns_under_its_name_starts_empty() -> None:
     ghost = take(pool)
     pool.set_members([])
     pool.set_members(["a"])
-    pool.release(ghost, 0.1)
+    pool.release(ghost, 0.1, FULL)
     assert take(pool) is not ghost
-
-
-def test_a_retry_has_its_worker_alone() -> None:
-    pool = pool_of("a")
-    worker = retry_on(pool)
-    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None
-    assert pool.for_retry(None) is None
-    pool.release(worker, 0.1)
-    assert pool.with_room(MAX_IN_FLIGHT) is worker
-
-
-def test_a_retry_waits_for_a_worker_that_is_soon_empty() -> None:
-    pool = pool_of("a")
-    worker = take(pool)
-    assert pool.for_retry(None) is None
-    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None, "it drains for the retry"
-    pool.release(worker, 0.1)
-    assert pool.for_retry(None) is worker
-
-
-def test_only_one_worker_drains_for_retries_at_a_time() -> None:
-    pool = pool_of("a", "b")
-    take(pool)
-    take(pool)
-    assert pool.for_retry(None) is None
-    assert pool.for_retry(None) is None
-    assert take(pool).worker_id == "b"
-
-
-def test_after_one_retry_a_worker_drains_for_the_next() -> None:
-    pool = pool_of("a")
-    worker = take(pool)
-    assert pool.for_retry(None) is None
-    pool.release(worker, 0.1)
-    pool.release(retry_on(pool), 0.1)
-    take(pool)
-    assert pool.for_retry(None) is None
-    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None, "it drains for the second"
-
-
-def test_retries_go_on_when_the_worker_that_drains_for_them_stands_still() -> None:
-    pool = pool_of("a", "b", "c")
-    for _ in "abc":
-        take(pool)
-    assert pool.for_retry("a") is None
-    (drains,) = [worker for worker in pool._workers.values() if worker.reserved]
-    pool.suspend(drains, lost=True)
-    assert pool.for_retry("a") is None
-    (other,) = [worker for worker in pool._workers.values() if worker.reserved and worker is not drains]
-    pool.release(other, 0.1)
-    assert pool.for_retry("a") is other
 
 
 def test_what_a_worker_has_is_the_sum_of_its_batches() -> None:
     pool = pool_of("a")
-    worker = take(pool, 0.3)
-    take(pool, 0.2)
-    take(pool, 0.4, MAX_IN_FLIGHT_EXPRESS)
-    pool.release(worker, 0.3)
-    assert worker.in_flight == 2
+    worker = take(pool, seconds=0.3)
+    take(pool, seconds=0.2)
+    take(pool, EXPRESS, 0.4)
+    pool.release(worker, 0.3, FULL)
+    assert worker.taken == (1, 1, 0)
     assert worker.predicted_seconds == pytest.approx(0.6)
+    pool.release(worker, 0.2, FULL)
+    pool.release(worker, 0.4, EXPRESS)
+    assert (worker.in_flight, worker.predicted_seconds) == (0, 0.0)
 
 
-def test_a_retry_does_not_wait_for_a_worker_that_is_busy_for_long() -> None:
-    pool = pool_of("a")
-    worker = take(pool, 2 * RESERVE_SECONDS)
-    assert pool.for_retry(None) is worker
-    assert not worker.reserved
+# Trust
 
 
-def test_retries_do_not_pile_up_on_a_worker_that_is_busy_for_long() -> None:
-    pool = pool_of("a")
-    take(pool, 600.0)
-    for _ in range(MAX_IN_FLIGHT_EXPRESS + 1):
-        if (worker := pool.for_retry(None)) is not None:
-            pool.occupy(worker, 0.0)
-    assert pool._workers["a"].in_flight <= MAX_IN_FLIGHT_EXPRESS
-
-
-def test_the_worker_that_lost_the_batch_is_shunned() -> None:
+def test_after_an_alarm_nobody_is_trusted_until_it_is_heard() -> None:
     pool = pool_of("a", "b")
-    assert retry_on(pool, shunned="a").worker_id == "b"
+    a, b = pool
+    assert pool.trusts(a)
+    pool.alarm()
+    assert not pool.trusts(a)
+    assert not pool.any_trusted
+    pool.heard(b)
+    assert pool.trusts(b)
+    assert not pool.trusts(a)
+    assert pool.any_trusted
 
 
-def test_the_shunned_worker_is_taken_if_it_is_the_only_one() -> None:
-    assert retry_on(pool_of("a"), shunned="a").worker_id == "a"
-
-
-def test_a_suspended_worker_takes_nothing_until_it_is_resumed() -> None:
+def test_who_joins_is_trusted() -> None:
     pool = pool_of("a")
-    worker = take(pool)
-    pool.release(worker, 0.1)
-    pool.suspend(worker, lost=True)
-    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None
-    assert pool.for_retry(None) is None
-    assert not pool.any_usable
-    pool.resume(worker)
-    assert pool.with_room(MAX_IN_FLIGHT) is worker
-    assert pool.any_usable
-
-
-def test_a_worker_suspended_with_batches_in_flight_stays_suspended_when_they_end() -> None:
-    pool = pool_of("a")
-    worker = take(pool)
-    take(pool)
-    pool.release(worker, 0.1)
-    pool.suspend(worker, lost=True)
-    pool.release(worker, 0.1)
-    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None
-
-
-def test_resuming_a_worker_that_left_does_not_bring_it_back() -> None:
-    pool = pool_of("a")
-    worker = take(pool)
-    pool.suspend(worker, lost=True)
-    pool.set_members([])
-    pool.resume(worker)
-    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None
-
-
-def test_retries_go_on_when_the_worker_that_drains_for_them_leaves() -> None:
-    pool = pool_of("a")
-    take(pool)
-    assert pool.for_retry(None) is None
-    pool.set_members(["b"])
-    take(pool)
-    assert pool.for_retry(None) is None
-    assert pool.with_room(MAX_IN_FLIGHT_EXPRESS) is None, "now the other one drains"
-
-
-def test_a_batch_waits_for_a_reserved_worker_rather_than_go_back_to_the_one_that_got_it_wrong() -> None:
-    pool = Pool()
+    pool.alarm()
     pool.set_members(["a", "b"])
-    reserved = pool.for_retry("a")
-    assert reserved is not None
-    pool.occupy(reserved, 0.1)
-    assert pool.for_retry("a") is None
-    pool.release(reserved, 0.1)
-    assert pool.for_retry("a") is reserved
+    assert [pool.trusts(worker) for worker in pool] == [False, True]
 
 
-def test_newcomers_are_taken_in_the_order_in_which_they_are_named() -> None:
-    pool = pool_of("c", "a", "b")
-    assert [take(pool).worker_id for _ in range(3)] == ["c", "a", "b"]
+def test_who_is_asked_gets_nothing_before_it_is_heard() -> None:
+    pool = pool_of("a")
+    (worker,) = pool
+    pool.alarm()
+    pool.ask(worker, PROBE, 1.0)
+    take_nothing = takes_nothing(pool)
+    pool.heard(worker)
+    assert take_nothing
+    assert pool.with_room(FULL) is worker
+    assert not pool.questions
+
+
+def test_a_batch_that_ends_does_not_end_the_question() -> None:
+    pool = pool_of("a")
+    worker = take(pool)
+    pool.ask(worker, PROBE, 1.0)
+    pool.release(worker, 0.1, FULL)
+    assert takes_nothing(pool)
+
+
+def test_who_is_asked_again_was_first_asked_before() -> None:
+    pool = pool_of("a")
+    (worker,) = pool
+    for moment in (1.0, 2.0, 3.0):
+        pool.ask(worker, PROBE, moment)
+    assert (pool.questions[worker].first_asked_at, pool.questions[worker].asked_at) == (1.0, 3.0)
+    pool.heard(worker)
+    pool.ask(worker, PROBE, 4.0)
+    assert pool.questions[worker].first_asked_at == 4.0
+
+
+def test_who_leaves_is_asked_no_more() -> None:
+    pool = pool_of("a")
+    (worker,) = pool
+    pool.ask(worker, PROBE, 1.0)
+    pool.set_members([])
+    assert not pool.questions
+
+
+# Guests
+
+
+def test_beside_a_guest_a_worker_gets_nothing_until_it_is_shared() -> None:
+    pool = pool_of("a")
+    (worker,) = pool
+    pool.invite(worker, PIECE)
+    pool.occupy(worker, 0.1, FULL)
+    pool.heard(worker)
+    take_nothing = takes_nothing(pool)
+    pool.share(worker)
+    assert take_nothing
+    assert pool.with_room(FULL) is worker
+
+
+def test_a_guest_does_not_make_an_asked_worker_take_more() -> None:
+    pool = pool_of("a")
+    (worker,) = pool
+    pool.invite(worker, PIECE)
+    pool.ask(worker, PROBE, 1.0)
+    pool.share(worker)
+    assert takes_nothing(pool)
+
+
+def test_only_workers_without_load_guest_or_question_are_idle() -> None:
+    pool = pool_of("a", "b", "c", "d")
+    _, b, c, _ = pool
+    take(pool)
+    pool.invite(b, PIECE)
+    pool.ask(c, PROBE, 1.0)
+    assert list(pool.idle) == ["d"]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from app.cost import CostModel
 from app.job import BatchResult, Job, Segment, SegmentResult
+from app.lanes import Lane
 from app.line import Line
 from app.progress import Piece, Progress
 from tests.virtual_time import run_virtually
@@ -18,7 +19,9 @@ def with_progress(job: Job, use: Callable[[Progress], None]) -> None:
     """A job accepted when the clock read 10 s."""
 
     async def main() -> None:
-        use(Progress(0, job, Line(job, CostModel()), ACCEPTED_AT))
+        progress = Progress(0, job, Line(job, CostModel()), 0.0)
+        progress.accept(ACCEPTED_AT)
+        use(progress)
 
     run_virtually(main())
 
@@ -40,7 +43,7 @@ def test_every_segment_counts_for_its_own_sequences() -> None:
         whole, part = (Segment(0, 100),), (Segment(0, 40),)
         for first_sequence, segments in [(1, REST_AND_TWO), (0, whole), (1, part)]:
             assert progress.alive
-            come_back(Piece(progress, segments, first_sequence, 0.0), list(map(right, segments)))
+            come_back(Piece(progress, segments, first_sequence, 0.0, Lane.FULL), list(map(right, segments)))
         result = progress.finished.result()
         assert result.sizes == [100] * 4
         assert {type(size) for size in result.sizes} == {int}
@@ -51,7 +54,7 @@ def test_every_segment_counts_for_its_own_sequences() -> None:
 
 def test_a_record_tells_its_times_since_the_jobs_acceptance() -> None:
     def use(progress: Progress) -> None:
-        piece = Piece(progress, REST_AND_TWO, 0, 0.0)
+        piece = Piece(progress, REST_AND_TWO, 0, 0.0, Lane.FULL)
         come_back(piece, list(map(right, REST_AND_TWO)))
         record = piece.record
         assert record is not None
@@ -64,7 +67,7 @@ def test_a_record_tells_its_times_since_the_jobs_acceptance() -> None:
 
 def test_all_that_is_wrong_goes_again_as_pieces_of_their_own() -> None:
     def use(progress: Progress) -> None:
-        piece = Piece(progress, REST_AND_TWO, 1, 0.0)
+        piece = Piece(progress, REST_AND_TWO, 1, 0.0, Lane.FULL)
         again = come_back(piece, [replace(right(segment), verified=False) for segment in REST_AND_TWO])
         rest, two = REST_AND_TWO
         assert [(wrong.segments, wrong.first_sequence) for wrong in again] == [((rest,), 1), ((two,), 2)]
@@ -73,8 +76,8 @@ def test_all_that_is_wrong_goes_again_as_pieces_of_their_own() -> None:
         }
         for wrong in again:
             come_back(wrong, [right(segment) for segment in wrong.segments])
-        come_back(Piece(progress, (Segment(0, 100),), 0, 0.0), [right(Segment(0, 100))])
-        come_back(Piece(progress, (Segment(0, 40),), 1, 0.0), [right(Segment(0, 40))])
+        come_back(Piece(progress, (Segment(0, 100),), 0, 0.0, Lane.FULL), [right(Segment(0, 100))])
+        come_back(Piece(progress, (Segment(0, 40),), 1, 0.0, Lane.FULL), [right(Segment(0, 40))])
         assert progress.finished.result().num_recomputed == 3
 
     with_progress(Job("", 100, 4), use)

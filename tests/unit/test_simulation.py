@@ -19,7 +19,7 @@ from benchmarks.simulation.parameters import Parameters
 from benchmarks.simulation.report import goals, verdict
 from benchmarks.simulation.run import Outcome, simulate
 from benchmarks.simulation.waiting import dispatch_while_waiting
-from benchmarks.simulation.worker import SimulatedWorker
+from tests.simulated_worker import SimulatedWorker
 from tests.virtual_time import run_virtually
 
 

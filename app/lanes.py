@@ -1,0 +1,56 @@
+"""Lanes: batches of one length do not hold up those of another. Each lane has places of its own on every worker."""
+
+from enum import IntEnum
+
+from app.job import Execution, Job
+
+SHORT_SECONDS = 0.010
+"""Predicted seconds of the longest express batch: about a worker's slice."""
+LONG_SECONDS = 1.0
+"""Predicted seconds beyond which a local job, which cannot be cut, is a long batch."""
+
+MAX_FULL = 2
+"""Full batches on a worker: one computing, one waiting, so that it never waits for the next."""
+MAX_FULL_AND_EXPRESS = 3
+"""So one place is always left to express batches, which need not wait until a full one ends."""
+MAX_LONG = 2
+"""Long batches on a worker, beside the others: it takes turns among all that it has."""
+
+
+class Lane(IntEnum):
+    """Which places a batch takes on a worker."""
+
+    EXPRESS = 0
+    FULL = 1
+    LONG = 2
+
+
+LONGEST_FIRST = (Lane.LONG, Lane.FULL, Lane.EXPRESS)
+"""In which places are filled: express batches may take all that full ones have left, but not the other way round."""
+
+Load = tuple[int, int, int]
+"""Places taken on a worker, by lane."""
+
+IDLE: Load = (0, 0, 0)
+LOADS: list[Load] = [
+    (express, full, long)
+    for long in range(MAX_LONG + 1)
+    for full in range(MAX_FULL + 1)
+    for express in range(MAX_FULL_AND_EXPRESS - full + 1)
+]
+"""All that there may be."""
+
+
+def lane_of(job: Job, seconds: float) -> Lane:
+    """The lane of what is left of ``job``, which is predicted to take ``seconds``."""
+    if seconds <= SHORT_SECONDS:
+        return Lane.EXPRESS
+    return Lane.LONG if job.execution is Execution.LOCAL and seconds > LONG_SECONDS else Lane.FULL
+
+
+def has_room(taken: Load, lane: Lane) -> bool:
+    """Whether a worker with so many places taken has one left in ``lane``."""
+    express, full, long = taken
+    if lane is Lane.LONG:
+        return long < MAX_LONG
+    return express + full < MAX_FULL_AND_EXPRESS and (lane is Lane.EXPRESS or full < MAX_FULL)
