@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -121,12 +122,15 @@ def is_another(service: Service, title: str, before: set[psutil.Process]) -> boo
     return bool(set(descendants(service.process.pid, title)) - before)
 
 
-def test_systemd_keeps_its_hands_off_a_folder_that_is_locked() -> None:
+def test_systemd_keeps_its_hands_off_a_folder_that_is_locked(short_folder: Path) -> None:
     tmpfiles = needs_tool("systemd-tmpfiles")
-    with launched("--cpus", "1") as service, TemporaryDirectory() as folder:
+    (short_folder / "old").touch()
+    environment = os.environ | {"TMPDIR": str(short_folder)}
+    with launched("--cpus", "1", environment=environment) as service, TemporaryDirectory() as folder:
         rules = Path(folder, "rules.conf")
-        rules.write_text(f"e {service.folder.parent}/fib-* - - - 0\n")
+        rules.write_text(f"e {short_folder} - - - 0\n")
         subprocess.run([tmpfiles, "--clean", str(rules)], check=True, capture_output=True, timeout=30)
+        assert not (short_folder / "old").exists(), "it cleans nothing: the test would see nothing"
         assert (service.folder / "plan.json").exists()
         assert answers(service)
 
@@ -164,9 +168,17 @@ def test_without_standard_streams_it_runs() -> None:
         wait_until(lambda: bool(listening_port(process.pid)), 90, "HAProxy listens")
         url = f"http://127.0.0.1:{listening_port(process.pid)}"
         wait_until(lambda: answers(Service(url, process)), 60, "it answers")  # type: ignore[arg-type]
+        wait_until(lambda: is_settled(process.pid), 15, "the launcher has called it ready")
     finally:
         process.terminate()
         assert process.wait(bounds.SHUTDOWN) == 0
+
+
+def is_settled(pid: int) -> bool:
+    """Whether HAProxy was last replaced longer ago than the launcher waits for."""
+    plan = next(Path(each.cmdline()[-2]) for each in descendants(pid, "deployments.launcher.cluster"))
+    configurations = list(plan.parent.glob("*/haproxy.cfg"))
+    return time.time() - max(each.stat().st_mtime for each in configurations) > 3
 
 
 def listening_port(pid: int) -> int:

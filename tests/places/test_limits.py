@@ -113,4 +113,6 @@ def test_two_launchers_on_one_port_at_one_moment_are_one_service_and_one_line() 
     finally:
         for each in both:
             each.terminate()
-            each.communicate()
+            each.wait(30)
+            if each.stdout is not None:
+                each.stdout.close()
