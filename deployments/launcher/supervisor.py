@@ -93,6 +93,8 @@ class Supervisor:
                 return addresses
             if name == "signal":
                 raise LaunchError(f"stopped by {signal.Signals(value).name} before it was ready")
+            if name == "ended":
+                raise LaunchError(cluster.describe_end(value))
             if name == "step":
                 step, told_at = value, time.monotonic() + LONG_STEP_SECONDS
             if time.monotonic() >= give_up_at:
@@ -103,7 +105,12 @@ class Supervisor:
 
     def _until_signalled(self, cluster: "_Cluster") -> None:
         fresh_at = time.monotonic() + FRESH_SECONDS
-        while self._next(cluster, fresh_at)[0] != "signal":
+        while True:
+            name, value = self._next(cluster, fresh_at)
+            if name == "signal":
+                return
+            if name == "ended":
+                raise LaunchError(cluster.describe_end(value))
             if time.monotonic() >= fresh_at:
                 self._folder.keep_fresh()
                 fresh_at = time.monotonic() + FRESH_SECONDS
@@ -131,7 +138,8 @@ class Supervisor:
     def _next(self, cluster: "_Cluster", until: float) -> tuple[str, Any]:
         """What happens next, or nothing at ``until``. Raises what a cluster that ends unasked ends in."""
         try:
-            source, name, value = self._events.get(timeout=max(0.0, until - time.monotonic()))
+            seconds = min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)
+            source, name, value = self._events.get(timeout=seconds)
         except queue.Empty:
             return "", None
         if source not in (None, cluster.pid):

@@ -157,6 +157,7 @@ def test_the_dead_are_buried_while_the_service_runs() -> None:
         ("tell('failed', 'no applications')", "LaunchError: no applications"),
         ("tell('retry', 'a port was taken')", "RetryError: a port was taken"),
         ("sys.exit('broken')", "LaunchError: the cluster's process ended by itself (code 1): broken"),
+        ("pass", "LaunchError: the cluster's process ended by itself (code 0): it said nothing"),
         ("os.kill(os.getpid(), 9)", "LaunchError: the cluster's process ended by itself (signal 9): it said nothing"),
         ("tell('ready', [])\ntell('failed', 'the raylet ended')\nos._exit(1)", "LaunchError: the raylet ended"),
         ("tell('ready', [])\nos.kill(os.getpid(), 9)",
