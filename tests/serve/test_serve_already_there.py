@@ -48,6 +48,13 @@ def dashboard() -> Iterator[str]:
                 process.kill()
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """pytest's own are too long for HAProxy's sockets."""
+    with tempfile.TemporaryDirectory(prefix="f", dir="/tmp") as name:
+        yield Path(name)
+
+
 def applications(dashboard: str) -> dict[str, Any] | None:
     """What Serve's REST API says of them; None while nothing answers."""
     try:
@@ -72,19 +79,19 @@ def serve(dashboard: str, *arguments: str) -> str:
 
 
 @pytest.mark.timeout(240)
-def test_it_is_refused_in_one_line_and_works_when_serve_is_started_anew(dashboard: str, tmp_path: Path) -> None:
+def test_it_is_refused_in_one_line_and_works_when_serve_is_started_anew(dashboard: str, short_folder: Path) -> None:
     config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    prepare(config, read_address(config, None, 0), tmp_path)
+    prepare(config, read_address(config, None, 0), short_folder)
     url = f"http://127.0.0.1:{config['http_options']['port']}"
-    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    (short_folder / "own.yaml").write_text(yaml.safe_dump(config))
     bare = {"http_options": config["http_options"], "applications": config["applications"]}
-    (tmp_path / "bare.yaml").write_text(yaml.safe_dump(bare))
+    (short_folder / "bare.yaml").write_text(yaml.safe_dump(bare))
 
     def status() -> str:
         application = (applications(dashboard) or {}).get("fibonacci", {})
         return str(application.get("status"))
 
-    serve(dashboard, "deploy", str(tmp_path / "bare.yaml"))
+    serve(dashboard, "deploy", str(short_folder / "bare.yaml"))
     wait_until(lambda: status() == "DEPLOY_FAILED", 60, "it is refused")
     _, message = (
         (applications(dashboard) or {})["fibonacci"]["message"].strip().splitlines()
@@ -94,7 +101,7 @@ def test_it_is_refused_in_one_line_and_works_when_serve_is_started_anew(dashboar
     assert message in " ".join(serve(dashboard, "status").split())
 
     serve(dashboard, "shutdown", "-y")
-    serve(dashboard, "deploy", str(tmp_path / "own.yaml"))
+    serve(dashboard, "deploy", str(short_folder / "own.yaml"))
     wait_until(lambda: status() == "RUNNING", 90, "it runs")
     job = {"sequence_size": 10, "num_sequences": 1}
     assert httpx.post(f"{url}/fibonacci", json=job).raise_for_status().json()["sizes"] == [10]
