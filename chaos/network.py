@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deployments.console import say
+from deployments.launched import READY
 
 DOWN, UP, STOP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT
 NETWORK = "10.77.{}.{}"
@@ -38,7 +39,11 @@ def main() -> None:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         head = [sys.executable, "-m", "chaos.network_head", sys.argv[1], network.address(1), folder]
         with network.node(1, *head) as service:
-            if service.stdout is None or not (line := service.stdout.readline()):
+            for line in service.stdout or ():
+                if READY.search(line):
+                    break
+                say(line.strip())
+            else:
                 return  # it has told why not
             join = [RAY, "start", "--block", "--address", f"{network.address(1)}:{RAY_PORT}", *_options(2, folder)]
             join += ["--node-ip-address", network.address(2)]
