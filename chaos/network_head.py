@@ -17,7 +17,10 @@ from deployments.own_config import prepare
 
 def main(config_path: str, address: str, folder: str) -> None:
     subprocess.run(head_command(address, folder), check=True, stdout=subprocess.DEVNULL)  # noqa: S603 (this project's own)
-    config = prepare(yaml.safe_load(Path(config_path).read_text()), address, 8000, Path(folder))
+    host = "0.0.0.0"  # noqa: S104 (a network of its own)
+    config = prepare(yaml.safe_load(Path(config_path).read_text()), host, 8000, Path(folder))
+    # The launcher's script for HAProxy keeps all that it listens on to loopback.
+    del config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_HAPROXY_BINARY_PATH"]
     config["proxy_location"] = "HeadOnly"
     ray.init(address=f"{address}:{RAY_PORT}", namespace="serve", log_to_driver=False)
     lifecycle.deploy(lifecycle.checked(config), verbose=False)
