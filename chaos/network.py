@@ -14,14 +14,17 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from deployments.console import say
+from deployments.launched import READY
 
 DOWN, UP, STOP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT
 NETWORK = "10.77.{}.{}"
 """The host has the last address, the nodes the first ones."""
 HOST = 254
 NODES = 2
+RAY = str(Path(sys.executable).with_name("ray"))
 RAY_PORT = 6379
 OBJECT_STORE_BYTES = 100_000_000
 NODE = "mount -t tmpfs -o size=256m tmpfs /dev/shm && exec {}"
@@ -36,9 +39,13 @@ def main() -> None:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         head = [sys.executable, "-m", "chaos.network_head", sys.argv[1], network.address(1), folder]
         with network.node(1, *head) as service:
-            if service.stdout is None or not (line := service.stdout.readline()):
+            for line in service.stdout or ():
+                if READY.search(line):
+                    break
+                say(line.strip())
+            else:
                 return  # it has told why not
-            join = ["ray", "start", "--block", "--address", f"{network.address(1)}:{RAY_PORT}", *_options(2, folder)]
+            join = [RAY, "start", "--block", "--address", f"{network.address(1)}:{RAY_PORT}", *_options(2, folder)]
             join += ["--node-ip-address", network.address(2)]
             with network.node(2, *join) as second:
                 threading.Thread(target=_copy, args=(second,), daemon=True).start()
@@ -59,7 +66,7 @@ def _options(number: int, folder: str) -> list[str]:
 def head_command(address: str, folder: str) -> list[str]:
     """Starts the first node, from inside its namespaces."""
     options = ["--head", "--port", str(RAY_PORT), "--node-ip-address", address, "--include-dashboard", "false"]
-    return ["ray", "start", *options, *_options(1, folder)]
+    return [RAY, "start", *options, *_options(1, folder)]
 
 
 class Network:

@@ -179,6 +179,18 @@ def test_a_batch_is_half_a_workers_share_of_what_is_left(num_workers: int) -> No
     run_virtually(main())
 
 
+def test_a_job_that_others_wait_beside_is_cut_for_its_share_of_the_workers() -> None:
+    """The workers have enough to do: another cut would only make what is left of it wait again."""
+
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        ahead = [submit(pool, job(0.5, execution=Execution.LOCAL)) for _ in range(4)]
+        await asyncio.gather(*ahead, *(submit(pool, job(0.04)) for _ in range(10)))
+        assert [seconds_of(call.batch) for call in pool.calls[4:10]] == pytest.approx([0.04] * 6, rel=0.05)
+
+    run_virtually(main())
+
+
 def test_on_a_large_pool_a_batch_is_at_most_twice_what_it_takes_to_send_every_worker_one() -> None:
     async def main() -> None:
         pool = SimulatedPool(100, ROOMY.model_copy(update={"dispatch_cpu_seconds": 0.005}))
