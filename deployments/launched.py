@@ -36,6 +36,11 @@ class Service:
         """The run's own: logs, token, HAProxy's files."""
         return Path(next(match[1] for line in self.output if (match := LOGS.search(line))))
 
+    @property
+    def logs(self) -> Path:
+        """Of Ray; Serve's are in a folder there."""
+        return self.folder / "ray/session_latest/logs"
+
     def stop(self, number: signal.Signals = signal.SIGINT, timeout_seconds: float = 60) -> int:
         """Send the signal and wait; the launcher's exit code."""
         self.process.send_signal(number)

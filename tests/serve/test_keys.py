@@ -116,12 +116,12 @@ def test_keys_can_be_changed_while_the_service_runs(guarded: Service, key_file: 
 
 def logged(service: Service) -> str:
     """What the ingress has logged so far."""
-    (logs,) = [Path(line.split()[1]) for line in service.output if line.startswith("logs: ")]
+    logs = service.logs
     return "".join(path.read_text() for path in (logs / "serve").glob("replica_*FibonacciIngress*.log"))
 
 
 def test_no_key_stands_in_any_log(guarded: Service) -> None:
-    (logs,) = [Path(line.split()[1]) for line in guarded.output if line.startswith("logs: ")]
+    logs = guarded.logs
     with caller(guarded, ALICE) as alice, caller(guarded, f"{ALICE}x") as mallory:
         assert (alice.get("/nothing").status_code, mallory.get("/nothing").status_code) == (404, 401)
         assert alice.post("/fibonacci", json={"sequence_size": ALICE}).status_code == 422

@@ -2,7 +2,6 @@
 
 import re
 import threading
-from pathlib import Path
 
 import httpx
 
@@ -26,8 +25,7 @@ def states_told_in_time(client: httpx.Client) -> list[str]:
 
 def ingress_log(service: Service) -> str:
     """What Serve has written for the ingress replica."""
-    (folder,) = re.findall(r"^logs: (.+)$", "".join(service.output), re.MULTILINE)
-    return "".join(path.read_text() for path in Path(folder, "serve").glob("replica_*FibonacciIngress*.log"))
+    return "".join(path.read_text() for path in (service.logs / "serve").glob("replica_*FibonacciIngress*.log"))
 
 
 def test_a_killed_worker_is_invisible_to_the_caller(client: httpx.Client, service: Service) -> None:

@@ -1,7 +1,6 @@
 """The id of an answer leads to its line in the log of the running service."""
 
 import uuid
-from pathlib import Path
 
 import httpx
 
@@ -16,7 +15,7 @@ TOO_COSTLY = {"sequence_size": 10_000_000, "num_sequences": 10_000}
 
 def lines_with(service: Service, request_id: str) -> list[str]:
     """Of all that Serve has logged so far."""
-    (logs,) = [Path(line.split()[1]) for line in service.output if line.startswith("logs: ")]
+    logs = service.logs
     files = (logs / "serve").glob("replica_*FibonacciIngress*.log")
     return [line for path in files for line in path.read_text().splitlines() if request_id in line]
 
