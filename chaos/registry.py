@@ -204,11 +204,11 @@ ROWS = (
 )  # fmt: skip
 
 CI_ROWS = (
-    "workers-killed", "worker-killed", "worker-frozen", "controller-killed", "leavers", "overload", "busy-and-full",
+    "workers-killed", "worker-killed", "worker-frozen", "controller-killed", "leavers", "busy-and-full",
     "deadlines", "hostile", "idle-connections", "invented-names", "redeploy", "redeploy-no-worker", "haproxy-killed",
     "ingress-killed", "flipped-bits", "poison", "node-leaves", "sigterm", "group-sigterm", "group-sighup",
     "sigterm-drops",
 )  # fmt: skip
 """What CI runs, in at most 20 minutes. Of kinds of faults that are much alike it has one row: no second way to kill all
 workers, the proxy or a job's ingress, to signal the launcher, or to deploy what cannot start, and nothing over gRPC.
-It leaves out what lasts minutes by itself (`paused`, `long-redeploy`, `long-batches`, `soak`)."""
+It leaves out what lasts minutes by itself (`overload`, `paused`, `long-redeploy`, `long-batches`, `soak`)."""
