@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -152,14 +151,6 @@ def test_a_terminal_that_closes_ends_make_serve_and_its_service() -> None:
         said += os.read(leader, 65_536)
     assert b"ready on" in said
     everything = descendants(make.pid)
-    reader = threading.Thread(target=drain, args=(leader,), daemon=True)
-    reader.start()
     os.close(leader)
     make.wait(bounds.SHUTDOWN + 5)
     wait_until(lambda: not alive(everything), bounds.SHUTDOWN, "no process is left")
-
-
-def drain(descriptor: int) -> None:
-    with contextlib.suppress(OSError):
-        while os.read(descriptor, 65_536):
-            pass
