@@ -137,10 +137,10 @@ def test_a_lame_duck_takes_jobs_while_it_says_that_it_leaves() -> None:
 
 @pytest.mark.timeout(120)
 def test_a_terminal_that_closes_ends_make_serve_and_its_service() -> None:
-    """The shell that a terminal runs leads its session; when the terminal goes, the kernel tells the group."""
+    """The shell leads the session: when the terminal goes, the kernel tells it, and as it ends what runs in front."""
     leader, follower = os.openpty()
-    make = subprocess.Popen(
-        ["make", "--no-print-directory", "serve", "PORT=0", "CPUS=1"],
+    shell = subprocess.Popen(
+        ["bash", "-c", "make --no-print-directory serve PORT=0 CPUS=1; :"],
         stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
         preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),  # noqa: PLW1509 (no threads here)
     )  # fmt: skip
@@ -150,7 +150,7 @@ def test_a_terminal_that_closes_ends_make_serve_and_its_service() -> None:
     while b"ready on" not in said and time.monotonic() < until:
         said += os.read(leader, 65_536)
     assert b"ready on" in said
-    everything = descendants(make.pid)
+    everything = descendants(shell.pid)
     os.close(leader)
-    make.wait(bounds.SHUTDOWN + 5)
+    shell.wait(bounds.SHUTDOWN)
     wait_until(lambda: not alive(everything), bounds.SHUTDOWN, "no process is left")
