@@ -1,7 +1,8 @@
-"""What a command tells the person who started it."""
+"""What a command tells the person, or the service manager, that started it."""
 
 import contextlib
 import os
+import socket
 import sys
 
 
@@ -18,6 +19,18 @@ def say(text: str) -> None:
     with contextlib.suppress(OSError):
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+def notify(state: str) -> None:
+    """Tell the service manager, if one listens: sd_notify(3) of systemd, which others speak too."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]  # Linux's abstract names
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(1)  # one that does not read holds nobody up
+        manager.sendto(state.encode(), address)
 
 
 def open_missing_streams() -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from app.keys import KeysError
 from deployments import haproxy, key_source
-from deployments.console import LaunchError, RetryError, open_missing_streams, say
+from deployments.console import LaunchError, RetryError, notify, open_missing_streams, say
 from deployments.launcher import environment, folder, machine, own_config, ports
 from deployments.launcher.addresses import Address
 from deployments.launcher.folder import Folder
@@ -98,6 +98,7 @@ def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, a
             say("try: " + _curl_line(url))
         where = ", ".join(addresses or [address.url])
         say(f"ready on {where} after {time.monotonic() - started_at:.1f} s; Ctrl-C stops it")
+        notify("READY=1")
 
     plan = place.path / folder.PLAN
     command = [place.interpreter(), "-P", "-m", "deployments.launcher.cluster", str(plan)]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from deployments.console import LaunchError, RetryError, say
+from deployments.console import LaunchError, RetryError, notify, say
 from deployments.launcher.folder import Folder
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -117,6 +117,7 @@ class Supervisor:
 
     def _stop(self, cluster: "_Cluster") -> None:
         """Leave, then drain, then end; a later signal drops what is left."""
+        notify("STOPPING=1")
         signalled_at = time.monotonic()
         drain_at = signalled_at + self._wishes.lame_duck
         cut_at = drain_at + self._wishes.grace + STOP_SECONDS

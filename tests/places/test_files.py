@@ -4,9 +4,9 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -160,30 +160,27 @@ def test_two_users_one_after_the_other(short_folder: Path) -> None:
             assert service.folder.parent == short_folder
 
 
-def test_without_standard_streams_it_runs() -> None:
-    """As old daemonisers start things."""
+def test_without_standard_streams_it_runs(short_folder: Path) -> None:
+    """As old daemonisers start things. It tells a service manager when it is ready, and when it stops."""
     command = [sys.executable, "-m", "deployments.launch", "--port", "0", "--cpus", "1"]
-    process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], process_group=0)
-    try:
-        wait_until(lambda: bool(listening_port(process.pid)), 90, "HAProxy listens")
-        url = f"http://127.0.0.1:{listening_port(process.pid)}"
-        wait_until(lambda: answers(Service(url, process)), 60, "it answers")  # type: ignore[arg-type]
-        wait_until(lambda: is_settled(process.pid), 15, "the launcher has called it ready")
-    finally:
-        process.terminate()
-        assert process.wait(bounds.SHUTDOWN) == 0
-
-
-def is_settled(pid: int) -> bool:
-    """Whether HAProxy was last replaced longer ago than the launcher waits for."""
-    plan = next(Path(each.cmdline()[-2]) for each in descendants(pid, "deployments.launcher.cluster"))
-    configurations = list(plan.parent.glob("*/haproxy.cfg"))
-    return time.time() - max(each.stat().st_mtime for each in configurations) > 3
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(short_folder / "notify"))
+        manager.settimeout(200)
+        environment = os.environ | {"NOTIFY_SOCKET": manager.getsockname()}
+        shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+        process = subprocess.Popen([*shell, *command], env=environment, process_group=0)
+        try:
+            assert manager.recv(100) == b"READY=1"
+            url = f"http://127.0.0.1:{listening_port(process.pid)}"
+            assert answers(Service(url, process))  # type: ignore[arg-type]
+        finally:
+            process.terminate()
+            assert process.wait(bounds.SHUTDOWN) == 0
+        assert manager.recv(100) == b"STOPPING=1"
 
 
 def listening_port(pid: int) -> int:
     """Of the API: the one that the plan names."""
-    for cluster in descendants(pid, "deployments.launcher.cluster"):
-        port: int = json.loads(Path(cluster.cmdline()[-2]).read_text())["config"]["http_options"]["port"]
-        return port
-    return 0
+    (cluster,) = descendants(pid, "deployments.launcher.cluster")
+    port: int = json.loads(Path(cluster.cmdline()[-2]).read_text())["config"]["http_options"]["port"]
+    return port

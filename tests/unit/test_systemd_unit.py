@@ -46,6 +46,8 @@ def test_it_runs_the_launcher_and_gives_it_time_and_files() -> None:
     program, *arguments = shlex.split(service["ExecStart"])
     assert (program, arguments[:2]) == (PYTHON, ["-m", "deployments.launch"])
     options = command._parse(arguments[2:], None)
+    assert service["Type"] == "notify"
+    assert int(service["TimeoutStartSec"]) > options.start_seconds
     assert int(service["TimeoutStopSec"]) >= options.grace_seconds + bounds.SHUTDOWN
     config = yaml.safe_load(UNIT.parents[1].joinpath("serve_config.yaml").read_text())
     connections = int(config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_HAPROXY_MAXCONN"])
