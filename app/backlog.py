@@ -18,12 +18,15 @@ TURNS_SECONDS = 3.0
 minutes perhaps, nobody is kept out: only its deadline ends its wait."""
 RELAXED = 0.1
 """Part of ``max_queued_seconds``: if all that is there takes no longer, who passes whom does not matter."""
+PASSING = 0.25
+"""Part of ``max_queued_seconds``: for so long a backlog may be larger and still be a burst, or the loss of a worker. Then
+nobody is kept out for the sake of the larger ones, since those who pass them end with the burst."""
 
 
 class Holding:
     """What one caller has in the backlog."""
 
-    __slots__ = ("_sizes", "jobs", "num_turns", "refused_seconds", "seconds")
+    __slots__ = ("_sizes", "jobs", "num_turns", "pressed_since", "refused_seconds", "seconds")
 
     def __init__(self) -> None:
         self.jobs: dict[int, Progress] = {}
@@ -32,6 +35,8 @@ class Holding:
         """Jobs that take turns: all but those of the express lane, which wait for nobody."""
         self.refused_seconds = 0.0
         """The largest job that was refused for that, since there was little to do: it is to have its chance, too."""
+        self.pressed_since: float | None = None
+        """Since when there has been much to do, by the dispatcher's clock; None if there is not."""
         self._sizes: list[tuple[float, int]] = []
 
     def add(self, job: Progress) -> None:
@@ -161,7 +166,12 @@ class Backlog:
         """
         limit_seconds = self._settings.max_queued_seconds * num_workers
         if holding.seconds + self._others_seconds(caller, holding.seconds) <= RELAXED * limit_seconds:
-            holding.refused_seconds = 0.0
+            holding.refused_seconds, holding.pressed_since = 0.0, None
+            return
+        now = jobs[0].accepted_at
+        if holding.pressed_since is None:
+            holding.pressed_since = now
+        if now - holding.pressed_since < PASSING * self._settings.max_queued_seconds:
             return
         if not (turns := sum(map(_takes_turns, jobs))):
             return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.backlog import RELAXED, TURNS_SECONDS, Backlog
+from app.backlog import PASSING, RELAXED, TURNS_SECONDS, Backlog
 from app.cost import CostModel
 from app.errors import QueueFullError
 from app.job import Execution, Job
@@ -92,18 +92,20 @@ def test_small_jobs_are_served_at_once_meanwhile() -> None:
 # Admission alone
 
 Admit = Callable[..., Sequence[Progress]]
+LONG = PASSING * MAX_QUEUED_SECONDS
 
 
 def with_backlog(use: Callable[[Admit, Backlog], None]) -> None:
-    """Run ``use(admit, backlog)``; ``admit(seconds, caller)`` takes in a job for two workers."""
+    """Run ``use(admit, backlog)``; ``admit(seconds, caller)`` takes in a job for two workers, long after the one before."""
 
     async def main() -> None:
         backlog = Backlog(SETTINGS)
         numbers = itertools.count()
 
-        def admit(seconds: float, caller: str = "") -> Sequence[Progress]:
+        def admit(seconds: float, caller: str = "", every: float = LONG) -> Sequence[Progress]:
+            number = next(numbers)
             one = job(seconds, caller=caller)
-            admitted = [Progress(next(numbers), one, Line(one, CostModel()), 0.0)]
+            admitted = [Progress(number, one, Line(one, CostModel()), number * every)]
             backlog.admit(admitted, 2)
             return admitted
 
@@ -148,6 +150,27 @@ def test_those_that_are_soon_done_keep_nobody_out() -> None:
         for _number in range(int(RELAXED * MAX_QUEUED_SECONDS * 2 / 0.02) - 20):
             admit(0.02)
         admit(2.0)
+
+    with_backlog(use)
+
+
+def test_a_burst_keeps_nobody_out() -> None:
+    """Nor does the loss of a worker: what is there will be done before those who pass it are too many."""
+
+    def use(admit: Admit, _: Backlog) -> None:
+        admit(2.0)
+        for _number in range(80):
+            admit(0.4, every=0.9 * LONG / 80)
+
+    with_backlog(use)
+
+
+def test_a_backlog_that_stays_is_no_burst() -> None:
+    def use(admit: Admit, backlog: Backlog) -> None:
+        admit(2.0)
+        with pytest.raises(QueueFullError, match="unfinished jobs take turns"):
+            for _number in range(80):
+                admit(0.4, every=1.5 * LONG / 40)
 
     with_backlog(use)
 
