@@ -19,8 +19,8 @@ minutes perhaps, nobody is kept out: only its deadline ends its wait."""
 RELAXED = 0.1
 """Part of ``max_queued_seconds``: if all that is there takes no longer, who passes whom does not matter."""
 PASSING = 0.25
-"""Part of ``max_queued_seconds``: for so long a backlog may be larger and still be a burst, or the loss of a worker. Then
-nobody is kept out for the sake of the larger ones, since those who pass them end with the burst."""
+"""Part of ``max_queued_seconds``: a larger backlog that is younger may be a burst, or the loss of a worker. Then nobody
+is kept out for the sake of the larger ones, since those who pass them end with the burst."""
 
 
 class Holding:

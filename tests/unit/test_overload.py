@@ -96,16 +96,16 @@ LONG = PASSING * MAX_QUEUED_SECONDS
 
 
 def with_backlog(use: Callable[[Admit, Backlog], None]) -> None:
-    """Run ``use(admit, backlog)``; ``admit(seconds, caller)`` takes in a job for two workers, long after the one before."""
+    """Run ``use(admit, backlog)``; ``admit(seconds, caller)`` takes in a job for two workers, long after the last."""
 
     async def main() -> None:
         backlog = Backlog(SETTINGS)
         numbers = itertools.count()
 
-        def admit(seconds: float, caller: str = "", every: float = LONG) -> Sequence[Progress]:
+        def admit(seconds: float, caller: str = "", now: float | None = None) -> Sequence[Progress]:
             number = next(numbers)
             one = job(seconds, caller=caller)
-            admitted = [Progress(number, one, Line(one, CostModel()), number * every)]
+            admitted = [Progress(number, one, Line(one, CostModel()), number * LONG if now is None else now)]
             backlog.admit(admitted, 2)
             return admitted
 
@@ -160,7 +160,7 @@ def test_a_burst_keeps_nobody_out() -> None:
     def use(admit: Admit, _: Backlog) -> None:
         admit(2.0)
         for _number in range(80):
-            admit(0.4, every=0.9 * LONG / 80)
+            admit(0.4, now=0.9 * LONG)
 
     with_backlog(use)
 
@@ -168,9 +168,10 @@ def test_a_burst_keeps_nobody_out() -> None:
 def test_a_backlog_that_stays_is_no_burst() -> None:
     def use(admit: Admit, backlog: Backlog) -> None:
         admit(2.0)
+        for _number in range(30):
+            admit(0.4, now=0.0)
         with pytest.raises(QueueFullError, match="unfinished jobs take turns"):
-            for _number in range(80):
-                admit(0.4, every=1.5 * LONG / 40)
+            admit(0.4, now=LONG)
 
     with_backlog(use)
 
