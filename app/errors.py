@@ -1,4 +1,4 @@
-"""The errors a job can end in. What each becomes over HTTP is said once, in ``app.problems``.
+"""The errors a job can end in. What each becomes over HTTP is said once, in ``app.http.problems``.
 
 * JobError
   + RefusedError         nothing was computed

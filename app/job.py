@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from app.fibonacci import LastTerm
+from app.kernels.fibonacci.terms import LastTerm
 
 
 class Execution(StrEnum):

@@ -12,11 +12,12 @@ from itertools import repeat
 import httpx
 from gmpy2 import xmpz
 
-from app.compute import compute
+from app.compute.slices import compute
 from app.job import Segment
 from benchmarks.tutorial import generate_fibonacci
-from chaos.stage import staged, two_ingresses
-from deployments.console import say
+from deployments.launcher.console import say
+from harness.config import changed_config, two_ingresses
+from harness.service import launched
 
 TERMS = 100_000
 KERNEL_ROUNDS = 41
@@ -28,13 +29,13 @@ def main() -> None:
     """Print each ratio: the median of the rounds, the least and the greatest."""
     _say("kernel / the same additions alone", _ratios(_kernel_seconds, _bare_loop_seconds, KERNEL_ROUNDS))
     _say("the tutorial's lists / kernel", _ratios(_tutorial_seconds, _kernel_seconds, JOB_ROUNDS))
-    with staged() as one, staged(two_ingresses) as two:
-        seconds = [_job_seconds(stage.url) for stage in (one, two)]
+    with changed_config(two_ingresses) as path, launched() as one, launched("--config", str(path)) as two:
+        seconds = [_job_seconds(service.url) for service in (one, two)]
         _say("128 x 100,000 terms, two ingress replicas / one", _ratios(seconds[1], seconds[0], JOB_ROUNDS))
 
 
 def _bare_loop(num_terms: int) -> None:
-    """What ``app.fibonacci`` does for each term, and nothing else."""
+    """What ``app.kernels.fibonacci.terms`` does for each term, and nothing else."""
     lower, upper = xmpz(0), xmpz(1)
     for _ in repeat(None, num_terms // 2):
         lower += upper

@@ -14,8 +14,8 @@ import httpx
 from benchmarks.cpus import CPUS
 from benchmarks.other_work import Busy, is_disturbing
 from benchmarks.tutorial import run_local
-from deployments.console import say
-from deployments.launched import Service, StartError, launched
+from deployments.launcher.console import say
+from harness.service import Service, StartError, launched
 
 HEADER = (
     f"{'sequences x terms':>20}  {'local s':>8}  {'distributed s':>13}  {'speed-up':>8}  {'efficiency':>10}  workers"

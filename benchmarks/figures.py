@@ -33,12 +33,6 @@ def spread(values: list[float]) -> tuple[float, float, float]:
     return median, median - min(values), max(values) - median
 
 
-def percentile(values: list[float], percent: float) -> float:
-    """The nearest-rank percentile: the least value that at least ``percent`` % of them do not exceed."""
-    rank = -(-len(values) * percent // 100)
-    return sorted(values)[max(0, int(rank) - 1)]
-
-
 def one_sequence_speedups(figures: Figures) -> dict[str, dict[int, list[float]]]:
     """Peer -> terms -> (s)'s speed-ups: the service's from ``compare``, others' over the in-process loop's median."""
     speedups: dict[str, dict[int, list[float]]] = {}

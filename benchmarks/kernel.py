@@ -1,6 +1,6 @@
 """The service's kernel as a peer would call it: in one piece, without turns."""
 
-from app.fibonacci import TermGenerator
+from app.kernels.fibonacci.terms import TermGenerator
 
 
 def compute_at_once(start: int, stop: int) -> int:

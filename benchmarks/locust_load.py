@@ -10,9 +10,9 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.figures import percentile
 from benchmarks.loads import LEAD_SECONDS, LINGER_SECONDS, LoadError
 from benchmarks.workloads import TINY_JOB
+from harness.figures import percentile
 
 
 def closed_loop(url: str, connections: int, seconds: float) -> dict[str, float]:

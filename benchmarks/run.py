@@ -17,7 +17,7 @@ from benchmarks.goals import goals, simulation_goals
 from benchmarks.needs import WRK
 from benchmarks.visits import FAILURES, Visit, all_visits
 from benchmarks.workloads import FULL, QUICK
-from deployments.console import say
+from deployments.launcher.console import say
 
 RESULTS = Path("benchmarks/results")
 UNFINISHED = "unfinished.json"

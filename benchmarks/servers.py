@@ -22,8 +22,8 @@ from benchmarks.loads import LoadError
 from benchmarks.needs import REDIS, Need
 from benchmarks.peers import Run
 from benchmarks.workloads import CONNECTIONS, JOBS, TINY_JOB, WARM_UPS, Effort, steady
-from deployments.launched import Service, StartError, launched, started
 from deployments.launcher.ports import free_port
+from harness.service import Service, StartError, launched, started
 
 FAILURES = (StartError, LoadError, httpx.HTTPError, ArithmeticError, OSError, psutil.Error)
 """What a visit may raise: the next peer can still be measured."""

@@ -16,9 +16,8 @@ import ray
 import yaml
 from ray.cluster_utils import Cluster
 
-from deployments import haproxy
-from deployments.console import say
-from deployments.launcher import lifecycle, own_config
+from deployments.launcher import environment, lifecycle, serve_config
+from deployments.launcher.console import say
 
 JOIN, LEAVE, STOP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT
 
@@ -27,9 +26,9 @@ def main() -> None:
     wishes: queue.SimpleQueue[int] = queue.SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
         config: dict[str, Any] = yaml.safe_load(Path(sys.argv[1]).read_text())
-        address = own_config.read_address(config, None, 0)
-        own_config.prepare(config, address, Path(folder))
-        os.environ[haproxy.BINDS] = ",".join(address.binds)
+        address = serve_config.read_address(config, None, 0)
+        serve_config.prepare(config, address, Path(folder))
+        os.environ[environment.HAPROXY_BINDS] = ",".join(address.binds)
         config["proxy_location"] = "HeadOnly"  # all nodes are on this machine: one proxy can have the port
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         ray.init(address=cluster.address, namespace="serve", log_to_driver=False)

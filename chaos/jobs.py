@@ -9,7 +9,7 @@ from typing import Any
 
 import gmpy2
 
-from app.cost import CostModel, work_of
+from app.queue.cost import CostModel, work_of
 
 LEAST_SIZE, GREATEST_SIZE, MOST_SEQUENCES = 10, 300_000, 4
 GOLDEN, PLASTIC = 0.6180339887498949, 0.7548776662466927

@@ -16,8 +16,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from deployments.console import say
-from deployments.launched import READY
+from deployments.launcher.console import say
+from harness.service import READY
 
 DOWN, UP, STOP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT
 NETWORK = "10.77.{}.{}"

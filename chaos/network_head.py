@@ -11,15 +11,15 @@ import ray
 import yaml
 
 from chaos.network import RAY_PORT, head_command
-from deployments.console import say
-from deployments.launcher import lifecycle, own_config
+from deployments.launcher import lifecycle, serve_config
+from deployments.launcher.console import say
 
 
 def main(config_path: str, address: str, folder: str) -> None:
     subprocess.run(head_command(address, folder), check=True, stdout=subprocess.DEVNULL)  # noqa: S603 (this project's own)
     config: dict[str, Any] = yaml.safe_load(Path(config_path).read_text())
-    listening = own_config.read_address(config, address, 8000)
-    own_config.prepare(config, listening, Path(folder))
+    listening = serve_config.read_address(config, address, 8000)
+    serve_config.prepare(config, listening, Path(folder))
     # The ingress may be on the other node.
     config["http_options"]["host"] = "0.0.0.0"  # noqa: S104 (a network of its own)
     config["proxy_location"] = "HeadOnly"

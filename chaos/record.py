@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.figures import percentile
 from chaos.jobs import Digest, JobSpec, digest, true_digest
+from harness.figures import percentile
 
 OK, TOO_MANY = 200, 429
 

@@ -31,9 +31,10 @@ from chaos.rows import (
     timing,
     workers,
 )
-from chaos.stage import LIAR, Change, Stage, changed_config, grpc, sabotaged, staged, two_ingresses
-from deployments.launched import StartError, started
-from tests.serve.processes import descendants
+from chaos.stage import LIAR, Stage, sabotaged, staged
+from harness.config import Change, changed_config, grpc, two_ingresses
+from harness.processes import descendants
+from harness.service import StartError, started
 
 StartStage = Callable[..., AbstractContextManager[Stage]]
 

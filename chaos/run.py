@@ -23,10 +23,11 @@ from chaos.caller import UnansweredError
 from chaos.outcome import Check, Outcome
 from chaos.registry import CI_ROWS, ROWS, Row, StartStage
 from chaos.rows.soak import soaked
-from chaos.stage import Capacity, Change, Stage, default_proxy
+from chaos.stage import Capacity, Stage
 from chaos.table import table, with_table
-from deployments.console import say
-from deployments.launched import StartError
+from deployments.launcher.console import say
+from harness.config import Change, default_proxy
+from harness.service import StartError
 
 README = Path("README.md")
 RESULTS = Path("benchmarks/results")

@@ -11,9 +11,9 @@ from unittest import mock
 from gmpy2 import xmpz
 from ray.serve import Application
 
-from app import compute
-from app.fibonacci import TermGenerator
+from app.compute import slices
 from app.job import Batch, BatchResult
+from app.kernels.fibonacci.terms import TermGenerator
 from app.settings import Settings
 from deployments import application, worker
 
@@ -49,7 +49,7 @@ class FibonacciWorker(worker.FibonacciWorker):
         super().__init__()
         path = os.environ.get(LIAR_FILE)
         if path and _is_first(Path(path)):
-            compute.TermGenerator = LyingGenerator  # type: ignore[attr-defined]
+            slices.TermGenerator = LyingGenerator  # type: ignore[attr-defined]
 
     async def run(self, batch: Batch) -> BatchResult:
         """As the real one, unless the poison is in the batch."""

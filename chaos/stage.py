@@ -5,23 +5,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import psutil
-import yaml
 
 from chaos.load import closed_loop, open_loop
 from chaos.outcome import Check
 from chaos.saboteur import LIAR_FILE
-from deployments.launched import Service, launched
-from tests.serve.processes import cpu_seconds, descendants, wait_until, workers
-
-ROOT = Path(__file__).parents[1]
-Config = dict[str, Any]
-Change = Callable[[Config], None]
-"""Changes ``serve_config.yaml``'s content in place."""
+from harness.config import Change, Config, changed_config
+from harness.processes import cpu_seconds, descendants, wait_until, workers
+from harness.service import Service, launched
 
 LIAR = "liar"
 """The name of the file that makes its creator a liar."""
@@ -162,40 +156,12 @@ def measure(stage: Stage, seconds: float = 15.0) -> Capacity:
 
 
 @contextlib.contextmanager
-def changed_config(*changes: Change) -> Iterator[Path]:
-    """A copy of ``serve_config.yaml`` with changes, in a file."""
-    config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    for change in changes:
-        change(config)
-    with TemporaryDirectory(prefix="fibonacci-chaos-") as folder:
-        path = Path(folder) / "serve_config.yaml"
-        path.write_text(yaml.safe_dump(config))
-        yield path
-
-
-@contextlib.contextmanager
 def staged(*changes: Change, cpus: int = 2, options: tuple[str, ...] = ()) -> Iterator[Stage]:
     """The launcher with a changed ``serve_config.yaml``, until every worker replies."""
     with changed_config(*changes) as path, launched("--cpus", str(cpus), "--config", str(path), *options) as service:
         stage = Stage(service, cpus)
         stage.until(stage.is_whole, 30)
         yield stage
-
-
-def two_ingresses(config: Config) -> None:
-    """Two replicas of the ingress."""
-    (ingress,) = [d for d in config["applications"][0]["deployments"] if d["name"] == "FibonacciIngress"]
-    ingress["num_replicas"] = 2
-
-
-def grpc(config: Config) -> None:
-    """gRPC between deployments."""
-    config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_USE_GRPC_BY_DEFAULT"] = "1"
-
-
-def default_proxy(config: Config) -> None:
-    """Serve's own proxy instead of HAProxy."""
-    config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
 
 
 def sabotaged(folder: Path) -> Change:

@@ -9,9 +9,9 @@ from ray.serve.exceptions import RayServeException
 
 from app.keys import ApiKeys, KeysError
 from app.settings import Settings
-from deployments import serve_options
+from deployments.config import serve_options
+from deployments.config.api_keys import read_keys
 from deployments.ingress import FibonacciIngress
-from deployments.key_source import read_keys
 from deployments.worker import FibonacciWorker
 
 MAX_WORKERS = 10_000
@@ -38,7 +38,7 @@ def application(settings: Settings, keys: ApiKeys | None) -> Application:
         ray_actor_options={"num_cpus": 1},
         max_ongoing_requests=UNLIMITED,
         request_router_config=RequestRouterConfig(
-            request_router_class="deployments.router:WorkerRouter",  # type: ignore[arg-type]
+            request_router_class="deployments.routing.router:WorkerRouter",  # type: ignore[arg-type]
         ),
         autoscaling_config=AutoscalingConfig(
             min_replicas=1,

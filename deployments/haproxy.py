@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-BINDS = "FIBONACCI_HAPROXY_BINDS"
-"""Where the API listens, separated by commas. Without it, as on a node of a cluster, binds stay as they are."""
+from deployments.launcher.environment import HAPROXY_BINDS
+
 CROWDED = 2_000
 """From so many open connections on, every answer ends its connection, so that idle ones never keep others out."""
 ERROR_PAGE = (
@@ -29,7 +29,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     for option, value in itertools.pairwise(arguments):
         if option == "-f":
-            _rewrite(Path(value), os.environ.get(BINDS, ""))
+            _rewrite(Path(value), os.environ.get(HAPROXY_BINDS, ""))
     # HAProxy has no handlers for these, so it keeps on ignoring them: a service manager that signals every process of
     # the service would else end it with the requests in flight. Serve stops it with SIGUSR1 and SIGKILL.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,15 +14,16 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from app.api import create_app
-from app.dispatcher import Dispatcher
+from app.dispatch.dispatcher import Dispatcher
+from app.http.api import create_app
 from app.job import Batch, BatchResult
 from app.keys import ApiKeys, KnowsCallers
 from app.settings import Settings
 from app.status import PoolStatus, QueueStatus
-from deployments import companions, serve_options
-from deployments.watched_keys import WatchedKeys
-from deployments.workers import Workers
+from deployments.config import serve_options
+from deployments.config.watched_keys import WatchedKeys
+from deployments.routing.calls import Workers
+from deployments.watchdogs import start
 
 ASK_AGAIN_SECONDS = 0.5
 """How old an answer about the pool may be before the workers are asked again."""
@@ -45,7 +46,7 @@ class FibonacciIngress:
         if wrong := serve_options.missing():  # `build` may have run on another node
             raise RayServeException(wrong)
         gc.set_threshold(*GC_THRESHOLDS)
-        companions.start_guard()
+        start.start_guard()
         self._settings = settings
         self._keys: KnowsCallers | None = keys
         if settings.api_keys_file is not None:
@@ -55,7 +56,7 @@ class FibonacciIngress:
         # As many as there were to be when this one started: Serve does not tell it when that alone changes.
         self._dispatcher = Dispatcher(self._run_batch, settings, num_ingresses=context.world_size or 1)
         self._workers = Workers(workers, self._dispatcher.set_workers)
-        self._reaper = companions.start_reaper(os.getppid())
+        self._reaper = start.start_reaper(os.getppid())
         self._ingresses = serve.get_deployment_handle(context.deployment, context.app_name)
         self._asking: asyncio.Task[PoolStatus] | None = None
         self._asked_at = -math.inf

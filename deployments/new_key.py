@@ -6,7 +6,7 @@ import secrets
 import sys
 
 from app.keys import KeysError, parse_keys
-from deployments.key_source import SETTING, VARIABLE
+from deployments.config.api_keys import SETTING, VARIABLE
 
 PREFIX = "fib_"
 """So that scanners for lost secrets, and people, know one when they see it."""

@@ -5,22 +5,10 @@
 
 import os
 import sys
-from http.client import HTTPException
-from urllib.request import ProxyHandler, build_opener
 
 from deployments.launcher.folder import running_plans
-from deployments.shape import IMPORT_PATH
-
-TIMEOUT_SECONDS = 2.0
-
-
-def is_ready(url: str) -> bool:
-    """Whether a GET of ``url`` succeeds, asked straight: a proxy that ``http_proxy`` names cannot know this machine."""
-    try:
-        with build_opener(ProxyHandler({})).open(url, timeout=TIMEOUT_SECONDS):
-            return True
-    except (OSError, HTTPException):
-        return False
+from deployments.launcher.health import is_ready
+from deployments.launcher.shape import IMPORT_PATH
 
 
 def addresses() -> list[str]:

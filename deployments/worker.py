@@ -6,10 +6,10 @@ import time
 import ray
 from ray import serve
 
-from app.compute_thread import ComputeThread
+from app.compute.thread import ComputeThread
 from app.job import Batch, BatchResult
 from app.status import WorkerStatus
-from deployments import companions
+from deployments.watchdogs import start
 
 SWITCH_INTERVAL_SECONDS = 0.001
 """How long the compute thread may hold the GIL while the event loop wants it; Python's default is 5 ms."""
@@ -19,7 +19,7 @@ class FibonacciWorker:
     """One process, one core. Batches on it take turns, a slice each; a cancelled one stops within a slice."""
 
     def __init__(self) -> None:
-        companions.start_guard()
+        start.start_guard()
         sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
         self._worker_id = serve.get_replica_context().replica_id.unique_id
         self._node_id = ray.get_runtime_context().get_node_id()

@@ -8,7 +8,7 @@ import signal
 import sys
 from types import FrameType
 
-from deployments.console import say
+from deployments.launcher.console import say
 from set_up.environment import BASE, Environment
 from set_up.steps import SetUpError
 

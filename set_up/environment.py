@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from deployments.console import say
+from deployments.launcher.console import say
 from set_up import registry
 from set_up.steps import SetUpError, run
 

@@ -4,7 +4,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
-from deployments.console import say
+from deployments.launcher.console import say
 
 LINE_EVERY_SECONDS = 10
 

@@ -7,7 +7,7 @@ from schemathesis import engine
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events
 
-from app.authentication import SCHEME
+from app.http.authentication import SCHEME
 from app.settings import Settings
 
 SETTINGS = Settings(max_sequence_size=1_000, max_num_sequences=20, max_timeout_seconds=30)

@@ -7,7 +7,7 @@ from pathlib import Path
 import schemathesis
 import yaml
 
-from deployments.launched import launched
+from harness.service import launched
 from tests.contract import SETTINGS, Examination, config
 
 ROOT = Path(__file__).parents[1]

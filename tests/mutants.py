@@ -48,10 +48,10 @@ def main() -> int:
 def copy_project() -> None:
     """Anew each time: mutmut keeps results, and does not see that tests have changed."""
     shutil.rmtree(WORKPLACE, ignore_errors=True)
-    for folder in ("app", "tests"):
+    for folder in ("app", "harness", "tests"):
         shutil.copytree(ROOT / folder, WORKPLACE / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", WORKPLACE)
-    for path in WORKPLACE.glob("app/*.py"):
+    for path in WORKPLACE.glob("app/**/*.py"):
         path.write_text(with_plain_properties(path.read_text()))
 
 
@@ -70,18 +70,19 @@ def report() -> int:
     from mutmut.mutation.diff_apply import get_diff_for_mutant  # only `make mutants` installs it
 
     figures = []
-    for path in sorted(Path("mutants/app").glob("*.meta")):
+    for path in sorted(Path("mutants/app").rglob("*.meta")):
         exit_codes = json.loads(path.read_text())["exit_code_by_key"]
+        module = str(path.relative_to("mutants").with_suffix(""))
         survivors = [mutant for mutant, exit_code in exit_codes.items() if exit_code in NOT_KILLED]
         for mutant in survivors:
-            diff = get_diff_for_mutant(mutant, path=f"app/{path.stem}").splitlines()[2:]
+            diff = get_diff_for_mutant(mutant, path=module).splitlines()[2:]
             changes = "\n".join(line for line in diff if line.startswith(("-", "+")))
             sys.stdout.write(f"\n{mutant}\n{changes}\n")
-        figures.append((f"app/{path.stem}", len(exit_codes) - len(survivors), len(exit_codes)))
+        figures.append((module, len(exit_codes) - len(survivors), len(exit_codes)))
     killed, total = sum(k for _, k, _ in figures), sum(t for _, _, t in figures)
     sys.stdout.write("\n")
     for name, k, t in [*figures, ("all", killed, total)]:
-        sys.stdout.write(f"{name:<20} {k:>5} of {t:>5} killed {k / t:>7.1%}\n")
+        sys.stdout.write(f"{name:<36} {k:>5} of {t:>5} killed {k / t:>7.1%}\n")
     return killed < LEAST_KILLED * total
 
 

@@ -1,16 +1,16 @@
-"""A pool of simulated workers, and a dispatcher in front of it. Use it inside ``tests.virtual_time.run_virtually``."""
+"""A pool of simulated workers, and a dispatcher in front of it. Use it inside ``run_virtually``."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.cost import work_of_segments
-from app.dispatcher import Dispatcher
+from app.dispatch.dispatcher import Dispatcher
 from app.errors import WorkerLostError
 from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment, SegmentResult
+from app.queue.cost import work_of_segments
 from app.settings import Settings
-from tests.simulated_worker import COST, SimulatedWorker, result_of
+from harness.simulated_worker import COST, SimulatedWorker, result_of
 
 ROOMY = Settings(
     max_compute_seconds=1e6,

@@ -4,12 +4,12 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 
-from app.cost import work_of_segments
-from app.dispatcher import Dispatcher
+from app.dispatch.dispatcher import Dispatcher
 from app.errors import WorkerLostError
 from app.job import Batch, BatchResult
+from app.queue.cost import work_of_segments
 from benchmarks.simulation.parameters import Parameters
-from tests.simulated_worker import COST, SimulatedWorker, result_of
+from harness.simulated_worker import COST, SimulatedWorker, result_of
 
 
 class SimulatedIngress:
@@ -35,7 +35,7 @@ class SimulatedIngress:
         )
 
     def hear_of(self, worker_ids: Sequence[str]) -> None:
-        """Take in which workers there are, in an order of its own, as ``deployments.workers`` does."""
+        """Take in which workers there are, in an order of its own, as ``deployments.routing.calls`` does."""
         self.dispatcher.set_workers(self._random.sample(worker_ids, len(worker_ids)))
 
     async def run_batch(self, worker_id: str, batch: Batch) -> BatchResult:

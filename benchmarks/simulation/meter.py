@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, TypeVar
 
-from tests.virtual_time import VirtualTimeLoop
+from harness.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
 

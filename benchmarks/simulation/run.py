@@ -11,7 +11,7 @@ from app.job import Job
 from benchmarks.simulation.ingress import SimulatedIngress
 from benchmarks.simulation.meter import Meter, run_metered
 from benchmarks.simulation.parameters import Parameters
-from tests.simulated_worker import COST, SimulatedWorker
+from harness.simulated_worker import COST, SimulatedWorker
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from app.job import Job
 from benchmarks.simulation.ingress import SimulatedIngress
 from benchmarks.simulation.meter import Meter, run_metered
 from benchmarks.simulation.parameters import Parameters
-from tests.simulated_worker import SimulatedWorker
+from harness.simulated_worker import SimulatedWorker
 
 NUM_WORKERS = 100
 NUM_BATCHES = 4_000

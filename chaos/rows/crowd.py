@@ -7,13 +7,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
-from benchmarks.figures import percentile
 from chaos.caller import UnansweredError, post
 from chaos.outcome import Check, Outcome
 from chaos.record import OK
 from chaos.rows.timing import probe_until
 from chaos.stage import Stage
-from tests.serve import bounds
+from harness import bounds
+from harness.figures import percentile
 
 CONNECTIONS, OPENED_PER_SECOND = 5_000, 625
 """All are open at once before the first is sent away, after 10 s."""

@@ -13,8 +13,9 @@ import httpx
 from chaos.load import open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.rows.workers import SETTLE_SECONDS
-from chaos.stage import Change, Config, Stage, changed_config
-from tests.serve.processes import alive
+from chaos.stage import Stage
+from harness.config import Change, Config, changed_config
+from harness.processes import alive
 
 NEW_MAX_SIZE = 9_999_999
 NEVER_MAX_SIZE = 9_999_998

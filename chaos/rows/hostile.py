@@ -7,10 +7,10 @@ import psutil
 from chaos.outcome import Check, Outcome
 from chaos.rows.serving import HAPROXY, INGRESS
 from chaos.stage import Stage
-from tests.serve import bounds
-from tests.serve.hostile_requests import BODIES, TYPES
-from tests.serve.hostile_requests import HAPROXY as BY_HAPROXY
-from tests.serve.raw_socket import CHUNKED, RawConnection, request
+from harness import bounds
+from harness.hostile_requests import BODIES, TYPES
+from harness.hostile_requests import HAPROXY as BY_HAPROXY
+from harness.raw_socket import CHUNKED, RawConnection, request
 
 ROUNDS = 10
 BODY_TIMEOUT_SECONDS = 10.0

@@ -9,7 +9,7 @@ from chaos.caller import UnansweredError, ask
 from chaos.outcome import Check, Outcome
 from chaos.rows.serving import HAPROXY_MANAGER, INGRESS
 from chaos.stage import Stage
-from tests.serve import bounds
+from harness import bounds
 
 INVENTED, WARM_UP = 12_000, 1_000
 """Of methods, of paths and of header names each."""

@@ -9,8 +9,9 @@ from chaos.load import all_at_once
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.rows.deploying import deploy, max_size
 from chaos.rows.serving import HAPROXY, INGRESS, PROCESS_BACK
-from chaos.stage import Config, Stage
-from tests.serve.processes import alive
+from chaos.stage import Stage
+from harness.config import Config
+from harness.processes import alive
 
 SECONDS, LEAST_SECONDS = 240.0, 180.0
 """What the job is to last, and what it has to: well over the two minutes after which Serve ends an old HAProxy."""

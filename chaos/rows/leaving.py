@@ -11,7 +11,7 @@ from chaos.jobs import JobSpec, digest, mixed_jobs, true_digest
 from chaos.outcome import Check, Outcome
 from chaos.record import OK
 from chaos.stage import IDLE_CPU, Stage
-from tests.serve import bounds
+from harness import bounds
 
 HEAVY_JOB = JobSpec(300_000, 4)
 """Every second caller's; the others have mixed ones, and some of them are answered before they leave."""

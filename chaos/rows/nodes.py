@@ -10,8 +10,8 @@ from chaos.network import DOWN, UP
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.rows.workers import SETTLE_SECONDS
 from chaos.stage import Stage
-from tests.serve import bounds
-from tests.serve.processes import alive
+from harness import bounds
+from harness.processes import alive
 
 
 def node_joins(stage: Stage, seconds: float = 25) -> Outcome:

@@ -14,7 +14,6 @@ import httpx
 import psutil
 
 from app.settings import Settings
-from benchmarks.figures import percentile
 from chaos.caller import UnansweredError, post
 from chaos.load import open_loop
 from chaos.outcome import Check, Outcome, outcome_of
@@ -22,7 +21,8 @@ from chaos.record import OK, TOO_MANY
 from chaos.rows.serving import HAPROXY, INGRESS
 from chaos.rows.timing import ADMITTED_SECONDS, health_checks, probe_until, retry_slack
 from chaos.stage import Stage
-from tests.serve import bounds
+from harness import bounds
+from harness.figures import percentile
 
 TIMES_SUSTAINABLE = 10
 TINY_JOB = {"sequence_size": 10, "num_sequences": 1}

@@ -14,7 +14,7 @@ from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import OK
 from chaos.rows.serving import HAPROXY
 from chaos.stage import Stage
-from tests.serve.processes import alive, descendants
+from harness.processes import alive, descendants
 
 Pause = Callable[[list[psutil.Process]], AbstractContextManager[None]]
 

@@ -13,10 +13,10 @@ from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import OK, Record
 from chaos.rows.workers import HELD, SETTLE_SECONDS
 from chaos.stage import IDLE_CPU, Stage
-from deployments.launched import Service
-from tests.serve import bounds
-from tests.serve.callers import LONG_JOB, is_ended_within, open_request
-from tests.serve.processes import alive
+from harness import bounds
+from harness.callers import LONG_JOB, is_ended_within, open_request
+from harness.processes import alive
+from harness.service import Service
 
 CONTROLLER, INGRESS = "ray::ServeController", "ray::ServeReplica:fibonacci:FibonacciIngress"
 PROXY, HAPROXY = "ray::ProxyActor", "bin/haproxy"

@@ -9,7 +9,7 @@ from chaos.load import all_at_once, closed_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record
 from chaos.stage import Stage
-from tests.serve import bounds
+from harness import bounds
 
 CALLERS = 32
 TINY = JobSpec(28_000, 1)

@@ -10,7 +10,7 @@ import psutil
 from chaos.load import open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.stage import Stage
-from tests.serve.processes import descendants
+from harness.processes import descendants
 
 WARM_UP = 1 / 4
 """Part of the time that is not counted."""

@@ -14,9 +14,9 @@ from chaos.load import all_at_once
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.rows.serving import HAPROXY
 from chaos.stage import Stage
-from tests.serve import bounds
-from tests.serve.callers import LONG_JOB, is_ended_within, open_request
-from tests.serve.processes import alive, descendants
+from harness import bounds
+from harness.callers import LONG_JOB, is_ended_within, open_request
+from harness.processes import alive, descendants
 
 JOBS = 8
 JOB = JobSpec(100_000, 40)
@@ -47,7 +47,7 @@ def group_sighup(stage: Stage) -> Outcome:
 
 
 def _stopped(stage: Stage, number: signal.Signals, send: Callable[[int, int], None] = os.kill) -> Outcome:
-    """``stage.pid`` is the launcher's group too: see ``deployments.launched``."""
+    """``stage.pid`` is the launcher's group too: see ``harness.service``."""
     everything = descendants(stage.pid)
     with ThreadPoolExecutor(1) as callers:
         posted = callers.submit(all_at_once, stage.url, [JOB] * JOBS)

@@ -7,13 +7,13 @@ from typing import Any
 
 import httpx
 
-from benchmarks.figures import percentile
 from chaos.caller import UnansweredError, get, post
 from chaos.jobs import JobSpec, digest, true_digest
 from chaos.outcome import Check, Outcome
 from chaos.rows.deploying import attach
 from chaos.stage import Stage
-from tests.serve import bounds
+from harness import bounds
+from harness.figures import percentile
 
 SEQUENCE_SIZE = 200_000
 PROBES_PER_SECOND = 10

@@ -8,18 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import psutil
 
-from app.flights import LATE_FACTOR, LATE_SECONDS
-from app.lanes import MAX_FULL, MAX_FULL_AND_EXPRESS, SHORT_SECONDS
-from app.scheduler import MAX_ATTEMPTS
-from benchmarks.figures import percentile
+from app.dispatch.in_flight import LATE_FACTOR, LATE_SECONDS
+from app.dispatch.scheduler import MAX_ATTEMPTS
+from app.queue.lanes import MAX_FULL, MAX_FULL_AND_EXPRESS, SHORT_SECONDS
 from chaos.jobs import JobSpec
 from chaos.load import all_at_once, open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record
 from chaos.saboteur import POISON_SIZE, POISONED_FILE
 from chaos.stage import Stage
-from tests.serve import bounds
-from tests.serve.processes import alive
+from harness import bounds
+from harness.figures import percentile
+from harness.processes import alive
 
 BATCH_SECONDS = 0.2
 """``batch_ceiling_seconds``: what one batch may take."""

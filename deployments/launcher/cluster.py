@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployments.console import LaunchError, RetryError
 from deployments.launcher import lifecycle
+from deployments.launcher.console import LaunchError, RetryError
 
 BLOCKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 WATCH_SECONDS = 0.5

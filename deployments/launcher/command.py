@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 
 from app.keys import KeysError
-from deployments import haproxy, key_source
-from deployments.console import LaunchError, RetryError, notify, open_missing_streams, say
-from deployments.launcher import environment, folder, machine, own_config, ports
+from deployments.launcher import environment, folder, keys, machine, ports, serve_config
 from deployments.launcher.addresses import Address
+from deployments.launcher.console import LaunchError, RetryError, notify, open_missing_streams, say
 from deployments.launcher.folder import Folder
 from deployments.launcher.ports import PortTakenError
 from deployments.launcher.supervisor import Supervisor, Wishes
@@ -30,12 +29,12 @@ def run(arguments: list[str] | None, description: str | None) -> int:
     os.umask(0o077)  # logs, sockets and the token are for nobody else
     try:
         config = _read(options.config)
-        has_keys = key_source.resolve(config, options.api_keys_file, os.environ)
+        has_keys = keys.resolve(config, options.api_keys_file, os.environ)
         cpus = options.cpus or machine.usable_cpus()
         machine.check_room(cpus)
-        address = own_config.read_address(config, options.host, options.port)
+        address = serve_config.read_address(config, options.host, options.port)
         with ports.claimed(address.hosts, address.port), folder.made(os.environ) as place:
-            if exposure := own_config.describe_exposure(address, has_keys=has_keys):
+            if exposure := serve_config.describe_exposure(address, has_keys=has_keys):
                 say(f"warning: {exposure}")
             say(f"starting on {address.url}, logs in {place.logs}")
             _supervise(config, options, cpus, address, place)
@@ -83,7 +82,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, address: Address, place: Folder) -> None:
     place.copy_code()
     variables = environment.for_the_service(os.environ, place.path) | {
-        haproxy.BINDS: ",".join(address.binds),
+        environment.HAPROXY_BINDS: ",".join(address.binds),
         "RAY_AUTH_TOKEN_PATH": str(place.write_token()),
         "TMPDIR": str(place.path.parent),
         # The copy first; then where this was started, for other applications in the file.
@@ -103,7 +102,7 @@ def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, a
     plan = place.path / folder.PLAN
     command = [place.interpreter(), "-P", "-m", "deployments.launcher.cluster", str(plan)]
     for tries_left in reversed(range(TRIES)):
-        own_config.prepare(config, address, place.path)
+        serve_config.prepare(config, address, place.path)
         asked = {"config": config, "url": address.url, "folder": str(place.path), "cpus": cpus}
         plan.write_text(json.dumps(asked | {"verbose": options.verbose}))
         try:
@@ -111,7 +110,7 @@ def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, a
         except RetryError as error:
             if not tries_left:
                 raise LaunchError(str(error)) from None
-            own_config.check_again(address)
+            serve_config.check_again(address)
             say(f"{error}; trying once more, with other ports")
         else:
             return

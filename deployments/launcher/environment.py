@@ -8,13 +8,15 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from deployments.console import LaunchError
+from deployments.launcher.console import LaunchError
 
 AUTH_MODES = ("token", "disabled")
 HEARD = (
     "PATH", "HOME", "USER", "LOGNAME", "TERM", "TZ", "TMPDIR", "LD_LIBRARY_PATH",  # how programs find things
     "RAY_AUTH_MODE",
 )  # fmt: skip
+HAPROXY_BINDS = "FIBONACCI_HAPROXY_BINDS"
+"""Where the API listens, separated by commas. Without it, as on a node of a cluster, binds stay as they are."""
 PREFIX = "FIBONACCI_"
 """Of the service's own variables, and of those of whatever other application is in the same file."""
 ALWAYS = {

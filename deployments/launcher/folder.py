@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployments.console import LaunchError
+from deployments.launcher.console import LaunchError
 
 PREFIX = "fib-"
 MARK = "fibonacci-service"

@@ -23,10 +23,10 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from app.settings import Settings
-from deployments.console import LaunchError, RetryError
+from deployments.launcher.console import LaunchError, RetryError
 from deployments.launcher.folder import RAY
-from deployments.readiness import is_ready
-from deployments.shape import IMPORT_PATH
+from deployments.launcher.health import is_ready
+from deployments.launcher.shape import IMPORT_PATH
 
 INGRESS = "FibonacciIngress"
 """The deployment by which an application is known as one of ours, whatever the configuration calls it."""

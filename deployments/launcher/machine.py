@@ -9,7 +9,7 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
-from deployments.console import LaunchError
+from deployments.launcher.console import LaunchError
 
 MEMORY_MB = 850
 MEMORY_MB_PER_WORKER = 130

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from deployments.console import LaunchError, RetryError, notify, say
+from deployments.launcher.console import LaunchError, RetryError, notify, say
 from deployments.launcher.folder import Folder
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 import httpx
 import pytest
 
-from app.api import create_app
-from app.compute import compute
-from app.dispatcher import Dispatcher
+from app.compute.slices import compute
+from app.dispatch.dispatcher import Dispatcher
+from app.http.api import create_app
 from app.job import Batch, BatchResult, RunBatch
 from app.keys import ApiKeys
 from app.settings import Settings
 from app.status import PoolStatus, QueueStatus, ReadPool, WorkerStatus
-from tests.virtual_time import VirtualTimeLoop
+from harness.virtual_time import VirtualTimeLoop
 
 in_virtual_time = pytest.mark.parametrize(
     "anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})], ids=["virtual-time"]

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from app.answers import Health
-from app.api import create_app
-from app.dispatcher import Dispatcher
+from app.dispatch.dispatcher import Dispatcher
+from app.http.answers import Health
+from app.http.api import create_app
+from app.http.problem_pages import PROBLEM_TYPES
 from app.keys import parse_keys
-from app.problem_pages import PROBLEM_TYPES
 from app.settings import Settings
 from tests.http.client import Client, compute_batch, pool_of, until, wait_forever
 

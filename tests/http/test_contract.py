@@ -6,8 +6,8 @@ import schemathesis
 from schemathesis.checks import CHECKS, load_all_checks
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import create_app
-from app.dispatcher import Dispatcher
+from app.dispatch.dispatcher import Dispatcher
+from app.http.api import create_app
 from app.keys import ApiKeys, parse_keys
 from app.status import WorkerStatus
 from tests.contract import SETTINGS, Examination, config

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from deployments.edge import StripServeHeaders
+from deployments.serve_headers import StripServeHeaders
 
 pytestmark = pytest.mark.anyio
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from app import __version__, answers, schemas
-from app.api import create_app
-from app.dispatcher import Dispatcher
-from app.problem_pages import PROBLEM_TYPES
+from app import __version__
+from app.dispatch.dispatcher import Dispatcher
+from app.http import answers, requests
+from app.http.api import create_app
+from app.http.problem_pages import PROBLEM_TYPES
 from app.settings import Settings
 from tests.http.client import Client, compute_batch, pool_of
 
@@ -115,7 +116,7 @@ def test_every_example_of_a_model_is_one_of_it() -> None:
     for name, schema in document()["components"]["schemas"].items():
         examples = schema.get("examples", []) + ([schema["example"]] if "example" in schema else [])
         for example in examples:
-            model = getattr(schemas, name, None) or getattr(answers, name)
+            model = getattr(requests, name, None) or getattr(answers, name)
             assert set(example) <= set(model.model_validate(example).model_dump())
             found += 1
     assert found >= 3
@@ -126,7 +127,7 @@ def test_every_error_has_an_example_that_is_a_problem_of_its_status(path: str) -
     for status, response in operation(path)["responses"].items():
         if status != "200":
             examples = response["content"]["application/problem+json"]["examples"]
-            problems = [schemas.Problem.model_validate(example["value"]) for example in examples.values()]
+            problems = [requests.Problem.model_validate(example["value"]) for example in examples.values()]
             assert {str(problem.status) for problem in problems} == {status}
 
 

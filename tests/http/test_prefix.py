@@ -5,7 +5,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 
-from app.problem_pages import PROBLEM_TYPES
+from app.http.problem_pages import PROBLEM_TYPES
 from tests.http.client import Client
 from tests.http.test_surface import Page
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from app.errors import WorkerLostError
+from app.http.problem_pages import PROBLEM_TYPES
 from app.job import Batch, BatchResult
-from app.problem_pages import PROBLEM_TYPES
 from app.settings import Settings
 from app.status import PoolStatus
 from tests.http.client import Client, in_virtual_time, until, wait_forever

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.body_deadline import BodyDeadline
+from app.http.body_deadline import BodyDeadline
 from app.settings import Settings
+from harness.virtual_time import VirtualTimeLoop, run_virtually
 from tests.http.client import Client, in_virtual_time
-from tests.virtual_time import VirtualTimeLoop, run_virtually
 
 SETTINGS = Settings(body_timeout_seconds=10)
 JSON = {"content-type": "application/json"}

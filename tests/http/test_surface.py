@@ -7,8 +7,8 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
+from app.http.problem_pages import PROBLEM_TYPES
 from app.job import Batch, BatchResult
-from app.problem_pages import PROBLEM_TYPES
 from app.status import PoolStatus
 from tests.http.client import Client
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from app import unread_body
+from app.http import unread_body
+from app.http.unread_body import MAX_AT_ONCE, MAX_BYTES, MAX_SILENT_SECONDS, ReadOn
 from app.keys import parse_keys
 from app.status import PoolStatus
-from app.unread_body import MAX_AT_ONCE, MAX_BYTES, MAX_SILENT_SECONDS, ReadOn
 from tests.http.client import Client, in_virtual_time, until
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployments.launched import Service, launched
+from harness.service import Service, launched
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ import httpx
 import psutil
 import pytest
 
-from deployments.launched import Service, launched
+from harness import bounds
+from harness.processes import descendants, wait_until, workers
+from harness.service import Service, launched
 from tests.places.needs import needs_root, needs_tool
-from tests.serve import bounds
-from tests.serve.processes import descendants, wait_until, workers
 
 ROOT = Path(__file__).parents[2]
 NOBODY = (

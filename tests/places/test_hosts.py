@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployments.launched import Service, launched
+from harness.service import Service, launched
 from tests.places.hosts import Host, two_hosts
 from tests.places.needs import needs_root, needs_tool
 

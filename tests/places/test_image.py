@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from harness import bounds
+from harness.processes import wait_until
 from tests.places.hosts import Host, two_hosts
 from tests.places.needs import lacks, needs_root, needs_tool
-from tests.serve import bounds
-from tests.serve.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 BASE = "docker.io/library/python:3.12-slim-bookworm"

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.launched import Service, launched
 from deployments.launcher.ports import free_port
+from harness.processes import wait_until
+from harness.service import Service, launched
 from tests.places.needs import lacks, needs_root, needs_tool
-from tests.serve.processes import wait_until
 
 GROUPS = Path("/sys/fs/cgroup")
 STARTS = 3

@@ -15,12 +15,12 @@ import httpx
 import pytest
 
 from app.settings import Settings
-from deployments.launched import Service
 from deployments.launcher.ports import free_port
-from tests.serve import bounds
-from tests.serve.callers import LONG_JOB
-from tests.serve.processes import cpu_seconds, wait_until, workers
-from tests.serve.raw_socket import request
+from harness import bounds
+from harness.callers import LONG_JOB
+from harness.processes import cpu_seconds, wait_until, workers
+from harness.raw_socket import request
+from harness.service import Service
 
 EXAMPLE = Path(__file__).parents[2] / "deployments/nginx.conf"
 AROUND = """

@@ -12,8 +12,8 @@ import pytest
 from chaos.jobs import JobSpec, LocalJob
 from chaos.rows.pausing import paused
 from chaos.stage import Stage
-from deployments.companions import STILL_SECONDS
-from deployments.launched import Service
+from deployments.watchdogs.start import STILL_SECONDS
+from harness.service import Service
 
 JOBS = (LocalJob(300_000, 12), JobSpec(100_000, 40))
 CGROUPS = Path("/sys/fs/cgroup")

@@ -13,9 +13,9 @@ import httpx
 import pytest
 import yaml
 
-from deployments.launcher.own_config import prepare, read_address
 from deployments.launcher.ports import free_port_range
-from tests.serve.processes import alive, descendants, wait_until
+from deployments.launcher.serve_config import prepare, read_address
+from harness.processes import alive, descendants, wait_until
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

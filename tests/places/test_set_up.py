@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import wait_until
 from tests.places.clones import ROOT, SET_UP_SECONDS, clone_to, make, missing_files, shell, site_packages, start_make
 from tests.places.needs import needs_root, needs_tool
 from tests.places.test_shell import OTHERS, OWN_VARIABLES
-from tests.serve.processes import wait_until
 
 INSTALLED = ".venv/.installed"
 ODD_NAME = 'it\'s (my) "pröject" & $HOME; #1 %41 ?*[x]'

@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 
-from deployments.launched import Service, launched
-from tests.serve import bounds
-from tests.serve.processes import alive, descendants, wait_until
+from harness import bounds
+from harness.processes import alive, descendants, wait_until
+from harness.service import Service, launched
 
 LONG = {"sequence_size": 1_000_000, "num_sequences": 1, "execution": "local"}
 """Some two seconds of one core."""

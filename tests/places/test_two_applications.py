@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from chaos.stage import Config, changed_config
-from deployments.launched import Service, launched
-from tests.serve import bounds
-from tests.serve.processes import wait_until
+from harness import bounds
+from harness.config import Config, changed_config
+from harness.processes import wait_until
+from harness.service import Service, launched
 
 HELLO = {"name": "hello", "route_prefix": "/hello", "import_path": "tests.serve.hello:app"}
 PREFIX = "/fib"

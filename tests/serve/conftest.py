@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from deployments.launched import Service, launched
+from harness.service import Service, launched
 
 
 @pytest.fixture(scope="session")

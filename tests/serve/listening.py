@@ -9,7 +9,7 @@ from socket import SOCK_DGRAM
 
 import psutil
 
-from tests.serve.processes import wait_until
+from harness.processes import wait_until
 
 SECURITY = (Path(__file__).parents[2] / "SECURITY.md").read_text()
 

@@ -8,7 +8,7 @@ from chaos.outcome import Outcome
 from chaos.registry import saboteurs
 from chaos.rows import leaving, serving, timing, workers
 from chaos.stage import Capacity, Stage
-from deployments.launched import Service
+from harness.service import Service
 
 LIGHT = Capacity(peak_per_second=20, peak_cost=1, undisturbed_p50=0.1, undisturbed_p99=1, peak_cpus=1)
 """Not measured: a load that two cores carry beside the tests."""

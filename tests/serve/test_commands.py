@@ -17,15 +17,15 @@ import psutil
 import pytest
 import yaml
 
-from chaos.stage import changed_config
-from deployments.key_source import VARIABLE
-from deployments.launched import Service
+from deployments.config.api_keys import VARIABLE
 from deployments.launcher import command
-from deployments.launcher.own_config import prepare, read_address
-from tests.serve import bounds
+from deployments.launcher.serve_config import prepare, read_address
+from harness import bounds
+from harness.config import changed_config
+from harness.processes import alive, descendants, wait_until
+from harness.service import Service
 from tests.serve.callers import make_key
 from tests.serve.listening import check_listening, listeners
-from tests.serve.processes import alive, descendants, wait_until
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.launched import Service
+from harness.service import Service
 from tests.serve.real_clients import CLIENTS, is_here
 
 

@@ -6,12 +6,12 @@ import time
 import httpx
 import pytest
 
-from app.unread_body import MAX_BYTES
-from deployments.launched import Service
-from tests.serve import bounds
-from tests.serve.hostile_requests import ALL, APP, HAPROXY, Hostile
-from tests.serve.processes import descendants
-from tests.serve.raw_socket import CHUNKED, Answer, RawConnection, request
+from app.http.unread_body import MAX_BYTES
+from harness import bounds
+from harness.hostile_requests import ALL, APP, HAPROXY, Hostile
+from harness.processes import descendants
+from harness.raw_socket import CHUNKED, Answer, RawConnection, request
+from harness.service import Service
 
 GIGABYTE = 1_000_000_000
 SIXTY_FOUR_KB = b"10000\r\n" + b" " * 65536 + b"\r\n"

@@ -2,9 +2,9 @@
 
 import time
 
-from deployments.launched import Service
-from deployments.timeouts import KEEP_ALIVE_SECONDS
-from tests.serve.raw_socket import RawConnection
+from deployments.launcher.timeouts import KEEP_ALIVE_SECONDS
+from harness.raw_socket import RawConnection
+from harness.service import Service
 
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -6,11 +6,11 @@ import httpx
 import psutil
 import pytest
 
-from deployments.launched import Service
-from tests.serve import bounds
+from harness import bounds
+from harness.processes import descendants
+from harness.raw_socket import RawConnection, request
+from harness.service import Service
 from tests.serve.listening import listeners
-from tests.serve.processes import descendants
-from tests.serve.raw_socket import RawConnection, request
 
 NUMBER = 1_500
 LENGTH = 47

@@ -9,9 +9,9 @@ import pytest
 
 from chaos.rows.deploying import attach
 from chaos.stage import Stage
-from deployments.launched import Service
-from tests.serve import bounds
-from tests.serve.processes import cpu_seconds, workers
+from harness import bounds
+from harness.processes import cpu_seconds, workers
+from harness.service import Service
 
 
 def fibonacci(index: int) -> int:

@@ -11,12 +11,13 @@ import httpx
 import pytest
 import requests
 
-from chaos.stage import changed_config
-from deployments.key_source import VARIABLE
-from deployments.launched import Service, launched
-from tests.serve import bounds
-from tests.serve.callers import LONG_JOB, make_key, open_request
-from tests.serve.processes import wait_until
+from deployments.config.api_keys import VARIABLE
+from harness import bounds
+from harness.callers import LONG_JOB, open_request
+from harness.config import changed_config
+from harness.processes import wait_until
+from harness.service import Service, launched
+from tests.serve.callers import make_key
 from tests.serve.real_clients import CLIENTS
 
 SMALL_JOB = {"sequence_size": 10, "num_sequences": 1}

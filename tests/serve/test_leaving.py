@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 import httpx
 import pytest
 
-from deployments.launched import Service
-from tests.serve import bounds
-from tests.serve.callers import LONG_JOB, answer_of, open_request
-from tests.serve.processes import cpu_seconds, wait_until, workers
-from tests.serve.raw_socket import RawConnection, request
+from harness import bounds
+from harness.callers import LONG_JOB, answer_of, open_request
+from harness.processes import cpu_seconds, wait_until, workers
+from harness.raw_socket import RawConnection, request
+from harness.service import Service
 
 
 @pytest.mark.parametrize("pause_seconds", [0.0, 0.005])

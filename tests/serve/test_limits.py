@@ -4,9 +4,10 @@ import time
 
 import httpx
 
-from deployments.launched import Service
-from tests.serve import bounds
-from tests.serve.callers import LONG_JOB, assert_short_jobs_are_short, running
+from harness import bounds
+from harness.callers import LONG_JOB
+from harness.service import Service
+from tests.serve.callers import assert_short_jobs_are_short, running
 
 
 def test_a_deadline_is_kept(client: httpx.Client) -> None:

@@ -5,9 +5,9 @@ import threading
 
 import httpx
 
-from deployments.launched import Service
-from tests.serve import bounds
-from tests.serve.processes import alive, wait_until, workers
+from harness import bounds
+from harness.processes import alive, wait_until, workers
+from harness.service import Service
 
 
 def alive_workers(client: httpx.Client) -> int:

@@ -8,7 +8,7 @@ import pytest
 from chaos.cluster import JOIN, LEAVE
 from chaos.registry import two_nodes
 from chaos.stage import Stage
-from tests.serve.processes import wait_until
+from harness.processes import wait_until
 
 JOB = {"sequence_size": 100_000, "num_sequences": 300}
 PATIENCE_SECONDS = 40

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from app.unread_body import MAX_SILENT_SECONDS
-from deployments.launched import Service
-from tests.serve import bounds
-from tests.serve.hostile_requests import ALL, APP, HAPROXY, Hostile
-from tests.serve.raw_socket import CHUNKED, Answer, RawConnection, chunked, request
+from app.http.unread_body import MAX_SILENT_SECONDS
+from harness import bounds
+from harness.hostile_requests import ALL, APP, HAPROXY, Hostile
+from harness.raw_socket import CHUNKED, Answer, RawConnection, chunked, request
+from harness.service import Service
 
 JOB = b'{"sequence_size": 10, "num_sequences": 1}'
 

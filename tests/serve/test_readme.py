@@ -18,7 +18,7 @@ import yaml
 
 from app.settings import Settings
 from deployments.application import application
-from deployments.launched import Service
+from harness.service import Service
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

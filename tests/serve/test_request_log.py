@@ -4,10 +4,11 @@ import uuid
 
 import httpx
 
-from deployments.launched import Service
-from tests.serve.callers import LONG_JOB, running
-from tests.serve.processes import wait_until
-from tests.serve.raw_socket import RawConnection, request
+from harness.callers import LONG_JOB
+from harness.processes import wait_until
+from harness.raw_socket import RawConnection, request
+from harness.service import Service
+from tests.serve.callers import running
 
 SLOW_JOB = {"sequence_size": 3_000_000, "num_sequences": 4, "timeout_seconds": 0.5}
 TOO_COSTLY = {"sequence_size": 10_000_000, "num_sequences": 10_000}

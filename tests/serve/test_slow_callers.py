@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import httpx
 
 from app.settings import Settings
-from deployments.launched import Service
-from tests.serve import bounds
+from harness import bounds
+from harness.hostile_requests import APP, HAPROXY
+from harness.raw_socket import CHUNKED, RawConnection, request
+from harness.service import Service
 from tests.serve.callers import assert_short_jobs_are_short
-from tests.serve.hostile_requests import APP, HAPROXY
-from tests.serve.raw_socket import CHUNKED, RawConnection, request
 
 BODY_SECONDS = Settings().body_timeout_seconds
 HEAD_SECONDS = 10.0  # serve_config.yaml: timeout http-request

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from ray.serve.generated import serve_pb2
 
-from deployments.launched import Service
+from harness.processes import descendants
+from harness.service import Service
 from tests.serve.listening import check_listening, listeners
-from tests.serve.processes import descendants
 
 WRONG_TOKEN = 64 * "0"
 CORE_WORKER = "/ray.rpc.CoreWorkerService/GetCoreWorkerStats"

@@ -9,10 +9,12 @@ import httpx
 import pytest
 
 from chaos.registry import twins
-from chaos.stage import Config, Stage
-from tests.serve import bounds
-from tests.serve.callers import LONG_JOB, assert_short_jobs_are_short, running
-from tests.serve.processes import alive, descendants, wait_until
+from chaos.stage import Stage
+from harness import bounds
+from harness.callers import LONG_JOB
+from harness.config import Config
+from harness.processes import alive, descendants, wait_until
+from tests.serve.callers import assert_short_jobs_are_short, running
 
 JOB = {"sequence_size": 100_000, "num_sequences": 100}
 

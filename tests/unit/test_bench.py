@@ -9,12 +9,13 @@ import pytest
 
 from benchmarks import memory, run
 from benchmarks.about import about
-from benchmarks.figures import Figures, one_sequence_speedups, percentile, spread
+from benchmarks.figures import Figures, one_sequence_speedups, spread
 from benchmarks.goals import FASTAPI, IN_PROCESS, SERVICE, goals, simulation_goals
 from benchmarks.needs import Need, missing
 from benchmarks.tables import figures_table, goals_table, report, speedup_table
 from benchmarks.visits import LEFT_OUT, PEERS, all_visits
 from benchmarks.workloads import FULL, QUICK
+from harness.figures import percentile
 
 
 def measured() -> Figures:

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from app.backlog import Backlog
-from app.cost import CostModel
 from app.errors import CallerLimitError, QueueFullError
 from app.job import Job, JobResult
-from app.line import Line
-from app.progress import Progress
+from app.queue.admission import Backlog
+from app.queue.cost import CostModel
+from app.queue.line import Line
+from app.queue.live_job import Progress
 from app.settings import Settings
+from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
-from tests.virtual_time import run_virtually
 
 COST = CostModel()
 

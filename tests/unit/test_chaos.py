@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from app.fibonacci import TermGenerator
+from app.kernels.fibonacci.terms import TermGenerator
 from chaos import run
 from chaos.jobs import GREATEST_SIZE, LEAST_SIZE, JobSpec, digest, mixed_jobs, true_digest, true_last_term
 from chaos.outcome import Check, Outcome, outcome_of

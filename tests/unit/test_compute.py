@@ -5,9 +5,9 @@ from collections.abc import Generator, Iterator, Sequence
 
 import pytest
 
-from app.compute import compute
-from app.fibonacci import TermGenerator
+from app.compute.slices import compute
 from app.job import Segment, SegmentResult
+from app.kernels.fibonacci.terms import TermGenerator
 
 Slices = Generator[None, None, tuple[SegmentResult, ...]]
 

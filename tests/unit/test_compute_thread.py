@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from app import compute_thread, turns
-from app.compute import compute
-from app.compute_thread import Computed, ComputeThread, Results
+from app.compute import thread, turns
+from app.compute.slices import compute
+from app.compute.thread import Computed, ComputeThread, Results
 from app.job import Segment
-from tests.serve import bounds
+from harness import bounds
 
 Slices = Generator[None, None, Results]
 
@@ -84,7 +84,7 @@ def test_the_cpu_time_of_all_of_a_callers_slices_is_counted_and_nobody_elses(mon
             computed = await asyncio.gather(*(thread.run([Segment(0, stop)]) for stop in (300, 70, 0)))
         assert [one.cpu_seconds for one in computed] == [301, 71, 1]
 
-    monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(thread, "compute", slices)
     monkeypatch.setattr("time.thread_time", lambda: float(next(cpu_time)))
     asyncio.run(main())
 
@@ -124,7 +124,7 @@ def slices_taken(monkeypatch: pytest.MonkeyPatch, *callers: int) -> list[int]:
         async with in_time():
             await asyncio.gather(*tasks)
 
-    monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(thread, "compute", slices)
     asyncio.run(main())
     return taken
 
@@ -174,7 +174,7 @@ def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytes
         async with in_time():
             await asyncio.gather(*long, *new)
 
-    monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(thread, "compute", slices)
     asyncio.run(main())
     assert 1 not in taken[:20]
     assert taken[20:30] == [1, 50] * 5
@@ -194,7 +194,7 @@ def test_the_event_loop_runs_while_the_thread_computes(monkeypatch: pytest.Monke
         looked_round.set()
         assert (await computing).segments == ()
 
-    monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(thread, "compute", slices)
     asyncio.run(main())
 
 
@@ -221,7 +221,7 @@ def test_a_cancelled_one_gets_no_slice_after_the_one_that_runs(monkeypatch: pyte
                 await thread.run([])
         assert num_slices <= num_slices_then + 1
 
-    monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(thread, "compute", slices)
     asyncio.run(main())
 
 
@@ -235,18 +235,18 @@ def test_the_thread_is_idle_soon_after_a_cancellation_far_out(
 ) -> None:
     async def main() -> None:
         before = set(threading.enumerate())
-        thread = ComputeThread()
-        (compute_thread,) = set(threading.enumerate()) - before
-        assert compute_thread.ident is not None
-        cpu_clock = time.pthread_getcpuclockid(compute_thread.ident)
-        run = asyncio.create_task(thread.run([segment]))
+        computing = ComputeThread()
+        (thread,) = set(threading.enumerate()) - before
+        assert thread.ident is not None
+        cpu_clock = time.pthread_getcpuclockid(thread.ident)
+        run = asyncio.create_task(computing.run([segment]))
         async with in_time():
             for _ in range(15):  # warm
-                await thread.run([])
+                await computing.run([])
             await cancel(run)
             cancelled_at = time.clock_gettime(cpu_clock)
             for _ in range(50):  # turns in which it would have had more
-                await thread.run([])
+                await computing.run([])
         # By the thread's own clock: what else runs on this machine does not count.
         assert time.clock_gettime(cpu_clock) - cancelled_at < bounds.WORKER_STOPS
 
@@ -276,7 +276,7 @@ def test_one_that_is_cancelled_before_its_turn_is_never_begun(monkeypatch: pytes
             await first
             await thread.run([SHORT] * 3)
 
-    monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(thread, "compute", slices)
     asyncio.run(main())
     assert begun == [1, 3]
 
@@ -300,7 +300,7 @@ def test_an_exception_is_raised_where_it_is_awaited_and_the_thread_lives_on(
             assert isinstance(right, Computed)
             assert (await thread.run([SHORT])).segments == ()
 
-    monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(thread, "compute", slices)
     asyncio.run(main())
 
 

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from app.keys import KeysError
-from deployments.console import LaunchError, say
-from deployments.key_source import resolve
 from deployments.launcher import command
-from deployments.launcher.own_config import prepare, read_address
+from deployments.launcher.console import LaunchError, say
+from deployments.launcher.keys import resolve
 from deployments.launcher.ports import PortTakenError
+from deployments.launcher.serve_config import prepare, read_address
 
 
 def prepared(text: str, tmp_path: Path, host: str | None = None, port: int | None = 0) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cost import DEFAULT_SECONDS, IDLE_SECONDS, CostModel, Work, work_of, work_of_segments
 from app.job import Segment
+from app.queue.cost import DEFAULT_SECONDS, IDLE_SECONDS, CostModel, Work, work_of, work_of_segments
 
 WRONG = list(itertools.product((1 / 5, 1.0, 5.0), repeat=3))
 MIXED = [

@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-from app.cost import IDLE_SECONDS, work_of, work_of_segments
-from app.dispatcher import Dispatcher
+from app.dispatch.dispatcher import Dispatcher
 from app.errors import DeadlineError, DrainingError, QueueFullError, RefusedError, TooCostlyError
 from app.job import Batch, BatchResult, Execution, Job
-from app.lanes import SHORT_SECONDS
+from app.queue.cost import IDLE_SECONDS, work_of, work_of_segments
+from app.queue.lanes import SHORT_SECONDS
 from app.settings import Settings
+from harness.simulated_worker import COST
+from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, Call, SimulatedPool, assert_nothing_is_left, job, submit
-from tests.simulated_worker import COST
-from tests.virtual_time import run_virtually
 
 MINUTES = 600.0
 MILLISECOND = 0.001

@@ -18,19 +18,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from app.dispatcher import Dispatcher
+from app.dispatch.dispatcher import Dispatcher
+from app.dispatch.in_flight import LATE_SECONDS, Flight
+from app.dispatch.pool import Worker
+from app.dispatch.watch import WATCH_SECONDS
 from app.errors import ComputationError, DeadlineError, DrainingError, NoWorkerError, RefusedError, WorkerLostError
-from app.flights import LATE_SECONDS, Flight
 from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment, SegmentResult
-from app.lanes import MAX_FULL, MAX_FULL_AND_EXPRESS, MAX_LONG, SHORT_SECONDS, Lane
-from app.pool import Worker
-from app.progress import Piece, Progress
+from app.queue.lanes import MAX_FULL, MAX_FULL_AND_EXPRESS, MAX_LONG, SHORT_SECONDS, Lane
+from app.queue.live_job import Piece, Progress
 from app.settings import Settings
-from app.watch import WATCH_SECONDS
+from harness.simulated_worker import COST
+from harness.virtual_time import VirtualTimeLoop
 from tests.simulated_pool import Call, SimulatedPool, job
-from tests.simulated_worker import COST
 from tests.unit.test_dispatcher_properties import Counted, assert_each_term_once
-from tests.virtual_time import VirtualTimeLoop
 
 SETTINGS = Settings(max_queued_jobs=20, max_queued_seconds=10, worker_wait_seconds=20, max_timeout_seconds=120)
 JOBS = st.builds(

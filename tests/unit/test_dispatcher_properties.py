@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from app.errors import JobError
 from app.job import Execution, Job, JobResult, Segment, SegmentResult
-from app.progress import Progress
+from app.queue.live_job import Progress
+from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left
-from tests.virtual_time import run_virtually
 
 Counted = dict[str, list[tuple[int, Segment]]]
 """Segments with the sequence each was counted for, by job id."""

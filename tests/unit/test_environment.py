@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.console import LaunchError
+from deployments.launcher.console import LaunchError
 from deployments.launcher.environment import ALWAYS, for_the_service
 
 ODD = {

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.fair_queue import FairQueue, JobQueue
+from app.queue.fair_queue import FairQueue, JobQueue
 
 
 def serve_next(queue: FairQueue[str], seconds: float = 1.0) -> str:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.fibonacci import BITS_PER_INDEX, LastTerm, TermGenerator, count_digits
+from app.kernels.fibonacci.terms import BITS_PER_INDEX, LastTerm, TermGenerator, count_digits
 
 ROOT = Path(__file__).parents[2]
 FIRST_TERMS = [0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 2584, 4181, 6765]
@@ -201,7 +201,7 @@ def test_digits_are_exact(number: int) -> None:
 
 MEASURE_MEMORY = """
 import math
-from app.fibonacci import TermGenerator
+from app.kernels.fibonacci.terms import TermGenerator
 from benchmarks.memory import growth, watch
 
 def generate(size):

@@ -10,12 +10,12 @@ from unittest import mock
 import psutil
 import pytest
 
-from deployments import guard
+from deployments.watchdogs import guard
 
 GUARDED = """
-from deployments import companions
-companions.BEAT_SECONDS, companions.STILL_SECONDS = 0.1, 1.5
-companions.start_guard()
+from deployments.watchdogs import start
+start.BEAT_SECONDS, start.STILL_SECONDS = 0.1, 1.5
+start.start_guard()
 """
 SLEEP = "import time; print('guarded', flush=True); time.sleep(60)"
 
@@ -64,8 +64,8 @@ def test_a_clock_that_jumps_is_no_standstill(monkeypatch: pytest.MonkeyPatch) ->
     """As in a virtual machine that was paused: whoever waits has waited long enough at once, and beats come again."""
     waits = iter([[0], *[[]] * (guard.STEPS - 1), [0], *[[]] * (guard.STEPS - 1), [0]])
     system = mock.Mock(read=mock.Mock(side_effect=[b".", b".", b""]))
-    monkeypatch.setattr("deployments.guard.select", mock.Mock(select=lambda *_: (next(waits), [], [])))
-    monkeypatch.setattr("deployments.guard.os", system)
+    monkeypatch.setattr("deployments.watchdogs.guard.select", mock.Mock(select=lambda *_: (next(waits), [], [])))
+    monkeypatch.setattr("deployments.watchdogs.guard.os", system)
     guard.main(15.0)
     assert not system.kill.called
 

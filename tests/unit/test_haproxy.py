@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.haproxy import BINDS, rewritten
+from deployments.haproxy import rewritten
+from deployments.launcher.environment import HAPROXY_BINDS
 
 COMMAND = Path(sys.executable).with_name("fibonacci-haproxy")
 SERVES = """\
@@ -52,7 +53,7 @@ def running(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     config = tmp_path / "haproxy.cfg"
     lines = [line.format(folder=tmp_path).replace("9101", "29101").replace("8404", "28404") for line in SERVES]
     config.write_text("\n".join(["global", f"    stats socket {tmp_path}/admin.sock", *lines]) + "\n")
-    environment = os.environ | {BINDS: "127.0.0.1:28000"}
+    environment = os.environ | {HAPROXY_BINDS: "127.0.0.1:28000"}
     process = subprocess.Popen([COMMAND, "-db", "-f", str(config)], env=environment, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 10
     while not (tmp_path / "admin.sock").exists() and time.monotonic() < until:

@@ -9,9 +9,10 @@ import pytest
 
 from app.keys import MAX_KEYS, KeysError, parse_keys
 from deployments import new_key
-from deployments.key_source import VARIABLE, read_keys, resolve
+from deployments.config.api_keys import VARIABLE, read_keys
 from deployments.launcher.addresses import Address
-from deployments.launcher.own_config import describe_exposure
+from deployments.launcher.keys import resolve
+from deployments.launcher.serve_config import describe_exposure
 
 ALICE = hashlib.sha256(b"alice's key").hexdigest()
 BOB = hashlib.sha256(b"bob's key").hexdigest()

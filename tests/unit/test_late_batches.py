@@ -5,15 +5,15 @@ from collections import Counter
 
 import pytest
 
-from app.dispatcher import Dispatcher
+from app.dispatch.dispatcher import Dispatcher
+from app.dispatch.in_flight import LATE_FACTOR, LATE_FACTOR_AN_INGRESS, LATE_SECONDS
+from app.dispatch.watch import WATCH_SECONDS
 from app.errors import ComputationError
-from app.flights import LATE_FACTOR, LATE_FACTOR_AN_INGRESS, LATE_SECONDS
 from app.job import Batch, BatchResult, Execution
-from app.lanes import Lane
+from app.queue.lanes import Lane
 from app.settings import Settings
-from app.watch import WATCH_SECONDS
+from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, Call, SimulatedPool, assert_nothing_is_left, job, local, submit
-from tests.virtual_time import run_virtually
 
 
 def outcomes(pool: SimulatedPool, worker_id: str) -> Counter[str]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cost import CostModel
 from app.job import Execution, Job, Segment
-from app.line import OVERHEAD_LIMIT, SNAP, Line
+from app.queue.cost import CostModel
+from app.queue.line import OVERHEAD_LIMIT, SNAP, Line
 
 SIZES = st.one_of(st.integers(0, 50), st.integers(0, 3_000_000))
 BUDGETS = st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1e-3), st.floats(1e-3, 100.0)), min_size=1, max_size=200)

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
+from app.dispatch.retries import ALONE_SECONDS
 from app.errors import DeadlineError
 from app.job import Job
-from app.lanes import LONG_SECONDS, MAX_LONG
-from app.retries import ALONE_SECONDS
+from app.queue.lanes import LONG_SECONDS, MAX_LONG
 from app.settings import Settings
+from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job, local
-from tests.virtual_time import run_virtually
 
 TURN_SECONDS = 0.25
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from app.dispatcher import Dispatcher
+from app.dispatch.dispatcher import Dispatcher
 from app.errors import ComputationError, NoWorkerError, WorkerLostError
 from app.job import Batch, Job, Segment
-from app.lanes import MAX_FULL_AND_EXPRESS
+from app.queue.lanes import MAX_FULL_AND_EXPRESS
 from app.settings import Settings
+from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job, local, submit
-from tests.virtual_time import run_virtually
 
 MILLISECOND = 0.001
 POISON_SIZE = 666

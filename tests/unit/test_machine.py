@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.console import LaunchError
 from deployments.launcher import machine
+from deployments.launcher.console import LaunchError
 
 MANY = 64
 GIGABYTE = 1_000_000_000

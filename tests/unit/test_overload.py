@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.backlog import PASSING, RELAXED, TURNS_SECONDS, Backlog
-from app.cost import CostModel
 from app.errors import QueueFullError
 from app.job import Execution, Job
-from app.line import Line
-from app.progress import Progress
+from app.queue.admission import PASSING, RELAXED, TURNS_SECONDS, Backlog
+from app.queue.cost import CostModel
+from app.queue.line import Line
+from app.queue.live_job import Progress
 from app.settings import Settings
+from harness.virtual_time import run_virtually
 from tests.simulated_pool import SimulatedPool, job
-from tests.virtual_time import run_virtually
 
 MAX_QUEUED_SECONDS = 20.0
 SETTINGS = Settings(max_queued_seconds=MAX_QUEUED_SECONDS)

@@ -5,10 +5,10 @@ from typing import cast
 
 import pytest
 
+from app.dispatch.pool import Pool, Worker
 from app.job import BatchResult
-from app.lanes import LOADS, MAX_FULL, MAX_FULL_AND_EXPRESS, MAX_LONG, Lane, has_room
-from app.pool import Pool, Worker
-from app.progress import Piece
+from app.queue.lanes import LOADS, MAX_FULL, MAX_FULL_AND_EXPRESS, MAX_LONG, Lane, has_room
+from app.queue.live_job import Piece
 
 EXPRESS, FULL, LONG = Lane
 

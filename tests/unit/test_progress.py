@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.cost import CostModel
 from app.job import BatchResult, Job, Segment, SegmentResult
-from app.lanes import Lane
-from app.line import Line
-from app.progress import Piece, Progress
-from tests.virtual_time import run_virtually
+from app.queue.cost import CostModel
+from app.queue.lanes import Lane
+from app.queue.line import Line
+from app.queue.live_job import Piece, Progress
+from harness.virtual_time import run_virtually
 
 ACCEPTED_AT = 10.0
 REST_AND_TWO = (Segment(40, 100), Segment(0, 100, 2))

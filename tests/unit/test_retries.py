@@ -6,14 +6,14 @@ from typing import cast
 
 import pytest
 
-from app.cost import CostModel
+from app.dispatch.pool import Pool, Worker
+from app.dispatch.retries import ALONE_SECONDS, ASK_AT_ONCE, SILENT_SECONDS, Retries
 from app.job import BatchResult, Job, Segment
-from app.lanes import Lane
-from app.line import Line
-from app.pool import Pool, Worker
-from app.progress import Piece, Progress
-from app.retries import ALONE_SECONDS, ASK_AT_ONCE, SILENT_SECONDS, Retries
-from tests.virtual_time import run_virtually
+from app.queue.cost import CostModel
+from app.queue.lanes import Lane
+from app.queue.line import Line
+from app.queue.live_job import Piece, Progress
+from harness.virtual_time import run_virtually
 
 EXPRESS, FULL, LONG = Lane
 

@@ -11,8 +11,8 @@ from tempfile import mkdtemp
 
 import pytest
 
-from deployments.console import LaunchError
 from deployments.launcher import folder as folders
+from deployments.launcher.console import LaunchError
 from deployments.launcher.folder import LOGS, PREVIOUS_LOGS, Folder, made
 
 KILLED = """

@@ -9,7 +9,7 @@ from ray.serve.exceptions import RayServeException
 
 from app.settings import Settings
 from deployments.application import build
-from deployments.serve_options import NEEDED, missing
+from deployments.config.serve_options import NEEDED, missing
 
 CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sharing import seconds_ahead, service_until
+from app.queue.sharing import seconds_ahead, service_until
 
 SECONDS = st.floats(0.001, 1_000)
 JOBS = st.lists(SECONDS, max_size=30)

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 import benchmarks.simulate
-from app import compute_thread
-from app.compute import SLICE_SECONDS
-from app.compute_thread import Results
+from app.compute import thread
+from app.compute.slices import SLICE_SECONDS
+from app.compute.thread import Results
 from app.job import Batch, Segment
 from benchmarks.simulation.ingress import SimulatedIngress
 from benchmarks.simulation.parameters import Parameters
 from benchmarks.simulation.report import goals, verdict
 from benchmarks.simulation.run import Outcome, simulate
 from benchmarks.simulation.waiting import dispatch_while_waiting
-from tests.simulated_worker import SimulatedWorker
-from tests.virtual_time import run_virtually
+from harness.simulated_worker import SimulatedWorker
+from harness.virtual_time import run_virtually
 
 
 def test_one_worker_without_overhead_is_always_busy() -> None:
@@ -86,14 +86,14 @@ def test_a_simulated_worker_takes_the_turns_of_the_real_thread(monkeypatch: pyte
         return ()
 
     async def main() -> None:
-        thread = compute_thread.ComputeThread()
-        runs = [asyncio.create_task(thread.run([Segment(number, 10)])) for number in range(len(num_slices))]
+        computing = thread.ComputeThread()
+        runs = [asyncio.create_task(computing.run([Segment(number, 10)])) for number in range(len(num_slices))]
         await asyncio.sleep(0)
         both_wait.set()
         async with asyncio.timeout(20):
             await asyncio.gather(*runs)
 
-    monkeypatch.setattr(compute_thread, "compute", slices)
+    monkeypatch.setattr(thread, "compute", slices)
     asyncio.run(main())
     simulated = timeline(*((0.0, count * SLICE_SECONDS) for count in num_slices))
     assert [round(end / SLICE_SECONDS) for end in simulated] == [ends[number] for number in range(len(num_slices))]

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.job import Execution, Job
-from app.lanes import SHORT_SECONDS
-from benchmarks.figures import percentile
+from app.queue.lanes import SHORT_SECONDS
+from harness.figures import percentile
+from harness.virtual_time import run_virtually
 from tests.simulated_pool import SimulatedPool, job, local, submit
-from tests.virtual_time import run_virtually
 
 MILLISECOND = 0.001
 CALLERS = 32

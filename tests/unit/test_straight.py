@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.readiness import is_ready
+from deployments.launcher.health import is_ready
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")

@@ -16,7 +16,7 @@ import pytest
 
 SUPERVISOR = """
 import json, os, sys
-from deployments.console import LaunchError, RetryError, say
+from deployments.launcher.console import LaunchError, RetryError, say
 from deployments.launcher.folder import made
 from deployments.launcher.supervisor import Supervisor, Wishes
 wishes, cluster = json.loads(sys.argv[1]), sys.argv[2]

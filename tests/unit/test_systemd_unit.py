@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deployments.launcher import command, own_config
-from tests.serve import bounds
+from deployments.launcher import command, serve_config
+from harness import bounds
 
 UNIT = Path(__file__).parents[2] / "deployments/fibonacci.service"
 PYTHON = "/opt/fibonacci/bin/python"
@@ -51,4 +51,4 @@ def test_it_runs_the_launcher_and_gives_it_time_and_files() -> None:
     assert int(service["TimeoutStopSec"]) >= options.grace_seconds + bounds.SHUTDOWN
     config = yaml.safe_load(UNIT.parents[1].joinpath("serve_config.yaml").read_text())
     connections = int(config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_HAPROXY_MAXCONN"])
-    assert int(service["LimitNOFILE"]) >= own_config.files_for(connections)
+    assert int(service["LimitNOFILE"]) >= serve_config.files_for(connections)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from deployments.console import LaunchError
-from deployments.timeouts import (
+from deployments.launcher.console import LaunchError
+from deployments.launcher.timeouts import (
     DEPLOYMENTS,
     GRACEFUL,
     HARD_STOP,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.turns import EXPRESS_SLICES, SLICES_A_TURN, SLICES_OF_THE_FIRST_TURN, Turn, Turns
+from app.compute.turns import EXPRESS_SLICES, SLICES_A_TURN, SLICES_OF_THE_FIRST_TURN, Turn, Turns
 
 
 class Batch(Turn):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.keys import KeysError
-from deployments.watched_keys import WatchedKeys
+from deployments.config.watched_keys import WatchedKeys
 
 ALICE, BOB = b"fib_alice", b"fib_bob"
 LINES = {name: f"{name}:{hashlib.sha256(key).hexdigest()}\n" for name, key in (("alice", ALICE), ("bob", BOB))}

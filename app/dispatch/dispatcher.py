@@ -1,0 +1,111 @@
+"""Runs jobs: admission, deadlines, cancelling and results, over the scheduler that keeps the workers busy.
+
+Every rule holds for one dispatcher; several ingress replicas have one each, and workers take turns among their batches.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterable
+
+from app.dispatch.scheduler import Scheduler
+from app.errors import DeadlineError, DrainingError
+from app.job import Job, JobResult, RunBatch
+from app.queue.admission import Backlog
+from app.queue.cost import CostModel
+from app.queue.line import Line
+from app.queue.live_job import Progress
+from app.settings import Settings
+
+
+class Dispatcher:
+    """Runs jobs on the workers named by ``set_workers``; call it from one event loop only."""
+
+    def __init__(
+        self,
+        run_batch: RunBatch,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        cost: CostModel | None = None,
+        num_ingresses: int = 1,
+    ) -> None:
+        """``num_ingresses``: dispatchers that share the workers, this one included."""
+        self._settings = settings or Settings()
+        self._clock = clock
+        self._numbers = itertools.count()
+        self._backlog = Backlog(self._settings)
+        self.cost = cost or CostModel()
+        self.leaving = False
+        """Whether load balancers are to send nobody any more; jobs are still taken."""
+        self.draining = False
+        self._idle_since = clock()
+        self._scheduler = Scheduler(
+            run_batch, self._settings, clock, self.cost, backlog=self._backlog, num_ingresses=num_ingresses
+        )
+
+    @property
+    def num_workers(self) -> int:
+        """Workers in the pool."""
+        return self._scheduler.num_workers
+
+    @property
+    def num_queued_jobs(self) -> int:
+        """Jobs with terms that no worker has been given yet."""
+        return self._scheduler.num_waiting
+
+    @property
+    def num_unfinished_jobs(self) -> int:
+        """Jobs admitted and not yet answered."""
+        return len(self._backlog)
+
+    @property
+    def drain_seconds(self) -> float:
+        """Predicted seconds until everything admitted is computed, by the workers there are."""
+        return self._backlog.seconds / max(1, self.num_workers)
+
+    def set_workers(self, worker_ids: Iterable[str]) -> None:
+        """Say which workers there are now; a new one is used at once."""
+        self._scheduler.set_workers(worker_ids)
+
+    async def run(self, *jobs: Job, timeout_seconds: float | None = None) -> list[JobResult]:
+        """Run the jobs one after another, under one admission and one deadline.
+
+        Cancelling it takes the jobs out of the queue and stops their batches on the workers.
+
+        Raises a ``RefusedError`` before anything is computed; later
+        ``NoWorkerError``, ``DeadlineError`` or ``ComputationError``.
+        """
+        timeout_seconds = timeout_seconds or self._settings.max_timeout_seconds
+        admitted = self._admit(jobs)
+        results = []
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                for progress in admitted:
+                    progress.accept(self._clock())
+                    self._scheduler.start(progress)
+                    results.append(await progress.finished)
+        except TimeoutError:
+            raise DeadlineError(timeout_seconds) from None
+        finally:
+            for progress in admitted:
+                self._forget(progress)
+        return results
+
+    def _admit(self, jobs: Iterable[Job]) -> list[Progress]:
+        if self.draining:
+            raise DrainingError
+        self._scheduler.check_workers()
+        now = self._clock()
+        if not self._backlog:
+            self.cost.was_idle(now - self._idle_since)
+            self._idle_since = now
+        admitted = [Progress(next(self._numbers), job, Line(job, self.cost), now) for job in jobs]
+        self._backlog.admit(admitted, self._scheduler.usual_num_workers)
+        return admitted
+
+    def _forget(self, progress: Progress) -> None:
+        self._backlog.remove(progress)
+        if not progress.succeeded:
+            progress.finished.cancel()
+        self._scheduler.end(progress)
+        self._idle_since = self._clock()

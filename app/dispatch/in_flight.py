@@ -1,0 +1,99 @@
+"""The batches that are on workers, and which of them should be back by now."""
+
+import asyncio
+from collections.abc import Iterator
+
+from app.dispatch.pool import Worker
+from app.job import Batch, BatchResult
+from app.queue.lanes import Lane
+from app.queue.live_job import Piece, Progress
+
+LATE_SECONDS = 2.0
+LATE_FACTOR = 4.0
+"""A batch is late after ``LATE_SECONDS`` and so many times the predicted seconds of what its worker has to compute
+until then: room for other ingresses' batches and for a wrong prediction, since a late one is computed twice."""
+LATE_FACTOR_AN_INGRESS = 2.0
+"""The same where there are many ingresses: each may have as much on the worker, and it is computed first come, first
+served. With eight and a factor of 4, a quarter of the batches to a thousand simulated workers were second copies."""
+
+
+class Flight:
+    """A batch on a worker."""
+
+    __slots__ = ("batch", "dispatched_at", "due_at", "lane", "late", "pieces", "seconds", "task", "worker")
+
+    def __init__(
+        self,
+        worker: Worker,
+        pieces: list[Piece],
+        batch: Batch,
+        task: asyncio.Task[BatchResult],
+        now: float,
+        *,
+        num_ingresses: int = 1,
+    ) -> None:
+        self.worker = worker
+        self.pieces = pieces
+        self.batch = batch
+        self.task = task
+        self.dispatched_at = now
+        self.seconds = sum(piece.seconds for piece in pieces)
+        self.lane = pieces[0].lane
+        # An express batch is computed before the others there.
+        ahead_seconds = self.seconds + (0.0 if self.lane is Lane.EXPRESS else worker.predicted_seconds)
+        factor = max(LATE_FACTOR, LATE_FACTOR_AN_INGRESS * num_ingresses)
+        self.due_at = now + LATE_SECONDS + factor * ahead_seconds
+        self.late = False
+        """Its pieces have been sent again, elsewhere; the first to come back counts."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody still waits for a part of it."""
+        return any(piece.wanted for piece in self.pieces)
+
+
+class Flights:
+    """All batches on workers."""
+
+    def __init__(self) -> None:
+        self._flights: dict[Flight, None] = {}
+        self.num_express = 0
+        """Express batches that are not late: what is late is computed elsewhere, and may never come back."""
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def __iter__(self) -> Iterator[Flight]:
+        return iter(self._flights)
+
+    def add(self, flight: Flight) -> None:
+        """A batch was sent."""
+        self._flights[flight] = None
+        self.num_express += flight.lane is Lane.EXPRESS
+
+    def remove(self, flight: Flight) -> None:
+        """A batch is over."""
+        del self._flights[flight]
+        self.num_express -= flight.lane is Lane.EXPRESS and not flight.late
+
+    def newly_late(self, now: float) -> list[Flight]:
+        """Those that are late, each once."""
+        late = [flight for flight in self._flights if now > flight.due_at and not flight.late]
+        for flight in late:
+            flight.late = True
+            self.num_express -= flight.lane is Lane.EXPRESS
+        return late
+
+    def not_computed(self, progress: Progress, now: float) -> list[tuple[Piece, float]]:
+        """The job's pieces on workers, with the predicted seconds of each that cannot have been computed yet."""
+        return [
+            (piece, max(0.0, piece.seconds - (now - flight.dispatched_at)))
+            for flight in self._flights
+            for piece in flight.pieces
+            if piece.progress is progress and not flight.late
+        ]
+
+    def postpone(self, seconds: float) -> None:
+        """Nothing could come back for so long, because it was the ingress that stood still."""
+        for flight in self._flights:
+            flight.due_at += seconds

@@ -1,0 +1,129 @@
+"""What is to be sent again: lost with a worker, late on it, or wrong. Each piece goes alone, if it soon can."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from app.dispatch.pool import Pool, Worker
+from app.queue.live_job import Piece
+
+ALONE_SECONDS = 1.0
+"""How long a piece has its worker to itself: what kills its worker does so soon. And a worker is emptied for it only if
+what is there is predicted to take no longer than this."""
+ASK_AT_ONCE = 8
+"""Workers that are asked whether they live for one thing that waits, until they answer or the next tick."""
+SILENT_SECONDS = 1.0
+"""For a worker that has not answered for so long no piece waits that could go back to where it came from."""
+
+
+class Retries:
+    """The pieces, in order; one that no worker may have lets the next one pass."""
+
+    def __init__(self, pool: Pool, ask: Callable[[Worker], None]) -> None:
+        """``ask`` finds out whether a worker lives that is not trusted."""
+        self._pool = pool
+        self._ask = ask
+        self._pieces: deque[Piece] = deque()
+        self._emptying: Worker | None = None
+        """It gets nothing until it is empty, and then its guest. One at a time: the others go on with new work."""
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def __iter__(self) -> Iterator[Piece]:
+        return iter(self._pieces)
+
+    def add(self, piece: Piece) -> None:
+        """Send this again."""
+        self._pieces.append(piece)
+
+    def ready(self, now: float) -> Iterator[tuple[Worker, Piece]]:
+        """What can be sent, and where to. Send each before the next is asked for, and ask for all."""
+        if self._emptying is not None and self._emptying not in self._pool:
+            self.stop_emptying()
+        pieces, self._pieces = self._pieces, deque()
+        in_vain: set[tuple[object, ...]] = set()
+        while pieces:
+            piece = pieces.popleft()
+            if not piece.wanted:
+                self._forget(piece)
+                continue
+            alike = (piece.lane, piece.shunned_worker_id, *piece.worker_ids)
+            worker = self._idle(piece) or (None if alike in in_vain else self._busy(piece, now))
+            if worker is not None:
+                self._forget(piece, but=worker)
+                yield worker, piece
+            else:
+                in_vain.add(alike)
+                self._pieces.append(piece)
+
+    def stop_emptying(self) -> None:
+        """Nobody knows any more that the worker which is being emptied lives."""
+        if self._emptying is not None:
+            worker, self._emptying = self._emptying, None
+            self._pool.share(worker)
+
+    def _forget(self, piece: Piece, but: Worker | None = None) -> None:
+        """The piece does not wait any more for the worker that is being emptied for it."""
+        if self._emptying is None or self._emptying.guest is not piece:
+            return
+        if self._emptying is but:
+            self._emptying = None
+        else:
+            self.stop_emptying()
+
+    def _idle(self, piece: Piece) -> Worker | None:
+        """A worker with nothing else, which the piece then has alone."""
+        emptying = self._emptying
+        if emptying is not None and emptying.guest is piece and not emptying.in_flight:
+            return emptying
+        doubtful = []
+        for worker in self._pool.idle.values():
+            if worker.worker_id == piece.shunned_worker_id or worker.worker_id in piece.worker_ids:
+                continue
+            if self._pool.trusts(worker):
+                self._pool.invite(worker, piece)
+                return worker
+            doubtful.append(worker)
+            if len(doubtful) == ASK_AT_ONCE:
+                break
+        self._ask_all(doubtful)
+        return None
+
+    def _busy(self, piece: Piece, now: float) -> Worker | None:
+        """None is idle: the worker that is empty first is kept for the piece; if that is not soon, one with room."""
+        free = [worker for worker in self._candidates(piece, now) if worker.guest is None]
+        trusted = [worker for worker in free if self._pool.trusts(worker)]
+        if not trusted:
+            busy = [worker for worker in free if worker.in_flight and worker not in self._pool.questions]
+            self._ask_all(busy[:ASK_AT_ONCE])
+            return None
+        soonest = min(trusted, key=_predicted_seconds)
+        if not soonest.in_flight:
+            self._pool.invite(soonest, piece)
+            return soonest
+        if soonest.predicted_seconds > ALONE_SECONDS:
+            return min(
+                (worker for worker in trusted if worker.has_room(piece.lane)), key=_predicted_seconds, default=None
+            )
+        if self._emptying is None:
+            self._emptying = soonest
+            self._pool.invite(soonest, piece)
+        return None
+
+    def _candidates(self, piece: Piece, now: float) -> list[Worker]:
+        """Those that have not got it. Not the one that it shuns, unless none of the others answers."""
+        may_have_it = [worker for worker in self._pool if worker.worker_id not in piece.worker_ids]
+        others = [worker for worker in may_have_it if worker.worker_id != piece.shunned_worker_id]
+        return may_have_it if all(self._is_silent(worker, now) for worker in others) else others
+
+    def _is_silent(self, worker: Worker, now: float) -> bool:
+        question = self._pool.questions.get(worker)
+        return question is not None and now - question.first_asked_at >= SILENT_SECONDS
+
+    def _ask_all(self, workers: list[Worker]) -> None:
+        for worker in workers:
+            self._ask(worker)
+
+
+def _predicted_seconds(worker: Worker) -> float:
+    return worker.predicted_seconds

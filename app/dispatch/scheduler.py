@@ -1,0 +1,286 @@
+"""Keeps the workers busy with what waits, and sends again what they lose: batches out, results back.
+
+Plain asyncio over ``RunBatch``; it does not know who runs a batch.
+"""
+
+import asyncio
+import contextvars
+import itertools
+import logging
+from collections.abc import Callable, Iterable
+
+from app.dispatch.in_flight import Flight, Flights
+from app.dispatch.outage import Outage
+from app.dispatch.pool import Pool, Worker
+from app.dispatch.retries import ALONE_SECONDS, ASK_AT_ONCE, Retries
+from app.dispatch.watch import Watch
+from app.errors import ComputationError, NoWorkerError, WorkerLostError
+from app.job import Batch, BatchResult, RunBatch
+from app.queue.admission import Backlog
+from app.queue.cost import CostModel, work_of_segments
+from app.queue.lanes import LONGEST_FIRST, SHORT_SECONDS, Lane
+from app.queue.live_job import Piece, Progress
+from app.queue.waiting import WaitingJobs
+from app.settings import Settings
+
+MAX_ATTEMPTS = 3
+"""Workers a batch may lose before its job fails: a poison job must not walk through the pool."""
+MAX_FAILED_CHECKS = 2
+ASK_AGAIN_SECONDS = 1.0
+"""How long after a question that was lost a worker is asked again whether it lives."""
+
+logger = logging.getLogger("ray.serve")  # as in app.http.problems
+
+
+class Scheduler:
+    """Sends batches of the waiting jobs to the workers named by ``set_workers``."""
+
+    def __init__(
+        self,
+        run_batch: RunBatch,
+        settings: Settings,
+        clock: Callable[[], float],
+        cost: CostModel,
+        *,
+        backlog: Backlog,
+        num_ingresses: int,
+    ) -> None:
+        """``num_ingresses``: those that share the workers, this one included."""
+        self._run_batch = run_batch
+        self._settings = settings
+        self._clock = clock
+        self._cost = cost
+        self._backlog = backlog
+        self._num_ingresses = num_ingresses
+        self._pool = Pool()
+        self._waiting = WaitingJobs(settings, cost)
+        self._retries = Retries(self._pool, self._ask)
+        self._flights = Flights()
+        self._watch = Watch(clock, self._look)
+        self._outage = Outage(settings.worker_wait_seconds, clock())
+        self.usual_num_workers = 0
+        """As many as there are, or were when there were any: replacements are on their way."""
+
+    @property
+    def num_workers(self) -> int:
+        return len(self._pool)
+
+    @property
+    def num_waiting(self) -> int:
+        """Jobs with terms that no worker has been given yet."""
+        return len(self._waiting)
+
+    def set_workers(self, worker_ids: Iterable[str]) -> None:
+        """Say which workers there are now; a new one is used at once."""
+        self._pool.set_members(worker_ids)
+        self.usual_num_workers = len(self._pool) or self.usual_num_workers
+        self._note_outage()
+        self._pump()
+
+    def check_workers(self) -> None:
+        """Raise ``NoWorkerError`` if no worker has been known to live for too long."""
+        if self._outage.lasts_too_long(self._clock()):
+            raise NoWorkerError(self._settings.worker_wait_seconds)
+
+    def start(self, progress: Progress) -> None:
+        """Let an admitted job take part."""
+        self._waiting.add(progress)
+        self._pump()
+
+    def end(self, progress: Progress) -> None:
+        """The job is over, however it ended: forget what waits of it, stop what only it was waiting for."""
+        self._waiting.remove(progress)
+        if not progress.succeeded:
+            for piece, seconds in self._flights.not_computed(progress, self._clock()):
+                self._waiting.refund(piece, seconds)
+            self._stop_unwanted()
+
+    def _pump(self) -> None:
+        """Send batches while there is work and a worker with room; what was lost goes first."""
+        for worker, piece in self._retries.ready(self._clock()):
+            self._send(worker, [piece])
+        for lane in LONGEST_FIRST:
+            self._fill(lane)
+        if self._waiting or self._retries:
+            self._watch.start()
+
+    def _fill(self, lane: Lane) -> None:
+        while (progress := self._waiting.peek(lane)) is not None:
+            worker = self._worker_for(lane)
+            if worker is None or (lane is Lane.EXPRESS and self._gathers(worker)):
+                return
+            self._send(worker, self._waiting.cut_batch(progress, len(self._pool)))
+
+    def _gathers(self, worker: Worker) -> bool:
+        """Whether small jobs are held back so that they share a batch, although ``worker``, the best one, has room.
+
+        Every worker has an express batch, one of which is soon back, and less than a full one waits.
+        """
+        has_one = worker.taken[Lane.EXPRESS] > 0 and self._flights.num_express > 0
+        return has_one and self._waiting.express_seconds < SHORT_SECONDS
+
+    def _worker_for(self, lane: Lane) -> Worker | None:
+        """A worker with room that is known to live; those on the way to it are asked."""
+        for _ in range(ASK_AT_ONCE):
+            worker = self._pool.with_room(lane)
+            if worker is None or self._pool.trusts(worker):
+                return worker
+            self._ask(worker)
+        return None
+
+    def _send(self, worker: Worker, pieces: list[Piece]) -> None:
+        batch = Batch(tuple(segment for piece in pieces for segment in piece.segments))
+        task = self._call(worker, batch)
+        now = self._clock()
+        flight = Flight(worker, pieces, batch, task, now, num_ingresses=self._num_ingresses)
+        self._flights.add(flight)
+        self._pool.occupy(worker, flight.seconds, flight.lane)
+        self._watch.start()
+        for piece in pieces:
+            piece.worker_ids.append(worker.worker_id)
+            piece.progress.dispatched(piece, worker.worker_id, now)
+        task.add_done_callback(lambda _: self._landed(flight), context=contextvars.Context())
+
+    def _call(self, worker: Worker, batch: Batch) -> asyncio.Task[BatchResult]:
+        """In an empty context: a batch belongs to nobody's request.
+
+        Else Serve would cancel it together with the request that happened to send it, under the other jobs that ride
+        in it.
+        """
+        return asyncio.get_running_loop().create_task(
+            self._run_batch(worker.worker_id, batch), context=contextvars.Context()
+        )
+
+    def _landed(self, flight: Flight) -> None:
+        """A batch is over: it came back, was lost, or was cancelled (perhaps before it was sent)."""
+        worker = flight.worker
+        self._flights.remove(flight)
+        self._pool.release(worker, flight.seconds, flight.lane)
+        if worker.guest in flight.pieces:
+            self._pool.share(worker)
+        for piece in flight.pieces:
+            piece.worker_ids.remove(worker.worker_id)
+        if flight.task.cancelled():
+            if flight.wanted:  # it was not us who cancelled it
+                self._retry(flight, asyncio.CancelledError())
+        elif (error := flight.task.exception()) is not None:
+            if isinstance(error, WorkerLostError):
+                self._alarm([worker])
+            else:
+                self._pool.heard(worker)  # its code raised: it lives
+            self._retry(flight, error)
+        elif len(flight.task.result().segments) != len(flight.batch.segments):
+            self._pool.heard(worker)
+            self._retry(flight, ValueError("a result without some of its segments"))
+        else:
+            self._pool.heard(worker)
+            self._returned(flight, flight.task.result())
+        self._note_outage()
+        self._pump()
+
+    def _alarm(self, workers: Iterable[Worker]) -> None:
+        """Batches were late or lost on ``workers``: nobody gets anything before it is heard, they least of all."""
+        self._pool.alarm()
+        self._retries.stop_emptying()
+        for worker in workers:
+            if worker in self._pool and worker not in self._pool.questions:
+                self._ask(worker)
+        self._note_outage()
+
+    def _ask(self, worker: Worker) -> None:
+        """Send an empty batch: if anything comes back, the worker lives."""
+        probe = self._call(worker, Batch(()))
+        self._pool.ask(worker, probe, self._clock())
+        self._watch.start()
+        probe.add_done_callback(lambda _: self._answered(worker, probe), context=contextvars.Context())
+
+    def _answered(self, worker: Worker, probe: asyncio.Task[BatchResult]) -> None:
+        if not probe.cancelled() and not isinstance(probe.exception(), WorkerLostError):
+            self._pool.heard(worker)
+            self._note_outage()
+            self._pump()
+
+    def _returned(self, flight: Flight, result: BatchResult) -> None:
+        now = self._clock()
+        compute_seconds = sum(done.compute_seconds for done in result.segments)
+        self._cost.observe(work_of_segments(flight.batch.segments), compute_seconds, result.cpu_seconds)
+        results = iter(result.segments)
+        for piece in flight.pieces:
+            progress = piece.progress
+            mine = list(itertools.islice(results, len(piece.segments)))
+            if not piece.wanted:
+                continue
+            progress.out_seconds -= piece.seconds
+            again = progress.returned(piece, result, mine, flight.dispatched_at, now)
+            for wrong in again:
+                wrong.seconds = self._cost.seconds(work_of_segments(wrong.segments))
+                progress.out_seconds += wrong.seconds
+            self._backlog.settle(progress)
+            for wrong in again:
+                logger.error("a segment failed its check on worker %s", result.worker_id)
+                if wrong.failed_checks >= MAX_FAILED_CHECKS:
+                    progress.fail(ComputationError("a segment failed its check twice"))
+                self._retries.add(wrong)
+        if any(piece.late for piece in flight.pieces):
+            self._stop_unwanted()
+
+    def _retry(self, flight: Flight, error: BaseException) -> None:
+        """Send the pieces of a lost batch again, each alone: a poison job fails alone."""
+        what = "was lost with" if isinstance(error, WorkerLostError) else "failed on"
+        logger.warning("a batch %s worker %s: %r", what, flight.worker.worker_id, error)
+        was_running = not isinstance(error, WorkerLostError) or error.was_running
+        for piece in flight.pieces:
+            if not piece.wanted:
+                continue
+            piece.used_attempts += was_running
+            if was_running and piece.used_attempts >= MAX_ATTEMPTS:
+                failure = ComputationError(f"failed on {MAX_ATTEMPTS} workers")
+                failure.__cause__ = error
+                piece.progress.fail(failure)
+            elif not flight.late:  # else it has been sent again already
+                piece.shunned_worker_id = flight.worker.worker_id
+                self._retries.add(piece)
+
+    def _look(self, now: float, stood_still_seconds: float) -> bool:
+        """What becomes due by itself; whether anything may become due later."""
+        self._flights.postpone(stood_still_seconds)
+        if late := self._flights.newly_late(now):
+            self._compute_elsewhere(late)
+        for flight in self._flights:
+            if flight.worker.guest in flight.pieces and now - flight.dispatched_at >= ALONE_SECONDS:
+                self._pool.share(flight.worker)
+        self._ask_again(now)
+        self._note_outage()
+        if self._outage.lasts_too_long(now):
+            for progress in list(self._backlog):
+                progress.fail(NoWorkerError(self._settings.worker_wait_seconds))
+        self._pump()
+        return bool(self._flights or self._retries or self._waiting or self._pool.questions)
+
+    def _compute_elsewhere(self, late: list[Flight]) -> None:
+        """What should be back by now: its worker stands still, or cannot be reached."""
+        self._alarm({flight.worker: None for flight in late})
+        for flight in late:
+            logger.warning("a batch is late on worker %s: computing it elsewhere", flight.worker.worker_id)
+            for piece in flight.pieces:
+                piece.late = True
+                piece.shunned_worker_id = flight.worker.worker_id
+                self._retries.add(piece)
+
+    def _ask_again(self, now: float) -> None:
+        """Those whose question was lost; and if nobody is known to live, a few that nobody wanted to know of."""
+        for worker, question in list(self._pool.questions.items()):
+            if question.probe.done() and now - question.asked_at >= ASK_AGAIN_SECONDS:
+                self._ask(worker)
+        if not self._pool.any_trusted:
+            unasked = (worker for worker in self._pool if worker not in self._pool.questions)
+            for worker in list(itertools.islice(unasked, ASK_AT_ONCE)):
+                self._ask(worker)
+
+    def _note_outage(self) -> None:
+        self._outage.note(self._clock(), any_worker=self._pool.any_trusted)
+
+    def _stop_unwanted(self) -> None:
+        for flight in self._flights:
+            if not flight.wanted:
+                flight.task.cancel()

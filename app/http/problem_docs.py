@@ -1,0 +1,67 @@
+"""What the OpenAPI document says of the errors."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from app.errors import CallerLimitError, DeadlineError, DrainingError, NoWorkerError, QueueFullError, TooCostlyError
+from app.http.problems import job_problem, phrase, untyped_problem
+from app.http.requests import Problem
+
+
+def add_problem_model(app: FastAPI) -> None:
+    """Put the model that ``problem_docs`` refers to into the document: it is no route's own."""
+    undocumented = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = undocumented()
+            _, definitions = models_json_schema(
+                [(Problem, "serialization")], ref_template="#/components/schemas/{model}"
+            )
+            document["components"]["schemas"] |= definitions["$defs"]
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI ``responses`` of these statuses, with an example each."""
+    return {status: _problem_doc(status) for status in statuses}
+
+
+EXAMPLE_ERRORS = (
+    TooCostlyError(1234.5, 600.0),
+    QueueFullError("What stands ahead of the job takes 73.2 s, longer than 60 s.", 14),
+    CallerLimitError("300 jobs of alice are unfinished: no more are held for one caller.", 3),
+    NoWorkerError(30.0),
+    DrainingError(),
+    DeadlineError(300.0),
+)
+
+
+def _problem_doc(status: int) -> dict[str, Any]:
+    problems = [job_problem(error)[0] for error in EXAMPLE_ERRORS]
+    typed = [problem for problem in problems if problem.status == status]
+    examples: dict[str, Any] = {
+        problem.type.rpartition("/")[2]: {"value": problem.model_dump(exclude_none=True)} for problem in typed
+    }
+    if not typed or status == 422:
+        value = untyped_problem(status).model_dump(exclude_none=True)
+        if status == 422:
+            location = ["body", "sequence_size"]
+            value["errors"] = [{"location": location, "message": "Input should be a valid integer"}]
+        examples["plain"] = {"value": value}
+    doc: dict[str, Any] = {
+        "description": phrase(status),
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": examples,
+            }
+        },
+    }
+    if status in (429, 503):
+        doc["headers"] = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."}}
+    return doc

@@ -1,0 +1,140 @@
+"""Every error as problem details (RFC 9457): what status, what type, and the page that explains it."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from app.errors import (
+    CallerLimitError,
+    DeadlineError,
+    DrainingError,
+    JobError,
+    NoWorkerError,
+    QueueFullError,
+    TooCostlyError,
+)
+from app.http.problem_pages import PROBLEM_TYPES
+from app.http.request_log import log_problem
+from app.http.requests import Problem
+
+NO_WORKER_RETRY_SECONDS = 10
+"""Serve replaces a dead worker in 6 to 10 seconds."""
+
+MAX_ERRORS_TOLD = 20
+MAX_NAME_TOLD = 80
+"""An answer to a wrong body must not be larger than the body."""
+
+
+def problem_response(
+    request: Request, problem: Problem, headers: dict[str, str] | None = None, error: Exception | None = None
+) -> Response:
+    """The problem as application/problem+json, with the request's id, and its line in the log.
+
+    A type that has a page leads there under any route prefix. ``error``: whose traceback goes with the line.
+    """
+    log_problem(request, problem, error)
+    update = {"request_id": request.headers.get("x-request-id")}
+    if problem.type.startswith("/"):
+        update["type"] = request.scope.get("root_path", "") + problem.type
+    problem = problem.model_copy(update=update)
+    return JSONResponse(
+        problem.model_dump(exclude_none=True),
+        status_code=problem.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+def typed_problem(name: str, detail: str, **extensions: Any) -> Problem:
+    """A problem of one of ``PROBLEM_TYPES``."""
+    kind = PROBLEM_TYPES[name]
+    return Problem(type=f"/problems/{name}", title=kind.title, status=kind.status, detail=detail, **extensions)
+
+
+def untyped_problem(status: int, detail: str | None = None, **extensions: Any) -> Problem:
+    """A problem whose status says it all."""
+    return Problem(title=phrase(status), status=status, detail=detail, **extensions)
+
+
+def phrase(status: int) -> str:
+    """RFC 9110's phrase, which Python has of all of them since 3.13."""
+    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
+
+
+def job_problem(error: JobError) -> tuple[Problem, dict[str, str]]:
+    """What a job's error becomes: the problem and its headers."""
+    match error:
+        case TooCostlyError(predicted_compute_seconds=predicted, max_compute_seconds=limit):
+            detail = f"Predicted {predicted:.6g} core-seconds; the limit is {limit:g}."
+            predicted_seconds = {"predicted_compute_seconds": predicted, "max_compute_seconds": limit}
+            return typed_problem("too-costly", detail, **predicted_seconds), {}
+        case (
+            QueueFullError(reason=reason, retry_after_seconds=retry)
+            | CallerLimitError(reason=reason, retry_after_seconds=retry)
+        ):
+            name = "queue-full" if isinstance(error, QueueFullError) else "caller-limit"
+            return _retry_later(typed_problem(name, reason), retry)
+        case NoWorkerError(waited_seconds=waited):
+            detail = f"No worker for {waited:g} s."
+            return _retry_later(typed_problem("no-worker", detail), NO_WORKER_RETRY_SECONDS)
+        case DrainingError():
+            detail = "No new jobs are taken."
+            return _retry_later(typed_problem("draining", detail), NO_WORKER_RETRY_SECONDS)
+        case DeadlineError(timeout_seconds=timeout):
+            return typed_problem("deadline", f"Not finished within {timeout:g} s."), {}
+        case _:
+            return untyped_problem(500, "The job could not be computed."), {}
+
+
+def _retry_later(problem: Problem, seconds: int) -> tuple[Problem, dict[str, str]]:
+    problem = problem.model_copy(update={"retry_after_seconds": seconds})
+    return problem, {"Retry-After": str(seconds)}
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of ``app`` with a problem, with a line in the log where it is one to look for."""
+
+    @app.exception_handler(JobError)
+    async def job_error(request: Request, error: JobError) -> Response:
+        problem, headers = job_problem(error)
+        return problem_response(request, problem, headers, error if problem.status == 500 else None)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = error.errors()
+        errors = [
+            {"location": [_shorten(part) for part in e["loc"]], "message": e["msg"]} for e in found[:MAX_ERRORS_TOLD]
+        ]
+        detail = "The body is invalid."
+        if any(e["type"] == "extra_forbidden" for e in found):
+            detail += f" Its fields are {', '.join(_body_fields(request))}."
+        return problem_response(request, untyped_problem(422, detail, errors=errors))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        detail = None if error.detail == HTTPStatus(error.status_code).phrase else error.detail
+        problem = untyped_problem(error.status_code, detail)
+        return problem_response(request, problem, dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        return problem_response(request, untyped_problem(500), error=error)
+
+
+def _body_fields(request: Request) -> Iterable[str]:
+    """The names that the body of this route may have."""
+    route: APIRoute = request.scope["route"]
+    assert route.body_field is not None  # noqa: S101 (for the type checker: its body was validated)
+    model = cast("type[BaseModel]", route.body_field.field_info.annotation)
+    return model.model_fields
+
+
+def _shorten(name: str | int) -> str | int:
+    return name[:MAX_NAME_TOLD] if isinstance(name, str) else name

@@ -1,0 +1,45 @@
+"""One line in the log for each request that is refused or fails, and for each job whose caller leaves."""
+
+import logging
+
+from fastapi import Request
+
+from app.http.requests import Problem
+from app.job import Job
+
+logger = logging.getLogger("ray.serve")
+"""The one logger that Serve gives a handler, in a replica: with time, level, and JSON if the configuration wants it."""
+REFUSED = (401, 429)
+LEFT = 499
+"""What Serve and HAProxy call it when the caller has left; nobody gets it as an answer."""
+
+
+def note_jobs(request: Request, *jobs: Job) -> None:
+    """Remember whose line it would be."""
+    request.state.jobs = jobs
+
+
+def log_problem(request: Request, problem: Problem, error: Exception | None = None) -> None:
+    """A line for a refusal or a failure, with the traceback of ``error``. What is wrong with a request itself has none:
+    its answer says it all, and anybody can send any number of them."""
+    if problem.status >= 500 or problem.status in REFUSED or problem.type != "about:blank":
+        level = logging.ERROR if problem.status >= 500 else logging.WARNING
+        _log(
+            request,
+            level,
+            problem.status,
+            f"{problem.title}: {problem.detail}" if problem.detail else problem.title,
+            error,
+        )
+
+
+def log_left(request: Request) -> None:
+    """A line for the jobs of a caller that left: they end unfinished."""
+    _log(request, logging.WARNING, LEFT, "Caller left", None)
+
+
+def _log(request: Request, level: int, status: int, why: str, error: Exception | None) -> None:
+    ids = " ".join(job.job_id for job in getattr(request.state, "jobs", ()))
+    # Not to the standard error too: it would cost as much again, and nothing bounds the file where Ray keeps that.
+    extra = {"request_id": request.headers.get("x-request-id", "-"), "log_to_stderr": False}
+    logger.log(level, "%d %s%s", status, f"job {ids}: " if ids else "", why, exc_info=error, extra=extra)

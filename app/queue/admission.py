@@ -1,0 +1,214 @@
+"""The admitted, unfinished jobs, and admission control: refusals computed from cost."""
+
+import heapq
+import math
+from collections.abc import Iterator, Sequence
+
+from app.errors import CallerLimitError, QueueFullError, TooCostlyError
+from app.queue.lanes import SHORT_SECONDS
+from app.queue.live_job import Progress
+from app.queue.sharing import seconds_ahead, service_until
+from app.settings import Settings
+
+WHOLE_SECONDS = 1.0
+"""A job with less left stands ahead of every newcomer as a whole. The fair queue would let a small newcomer
+pass it, but those who pass are many when more comes in than can be done, and the larger ones would wait for ever."""
+TURNS_SECONDS = 3.0
+"""Jobs of up to this are not passed by so many later ones that they wait too long. For the sake of a larger one, of
+minutes perhaps, nobody is kept out: only its deadline ends its wait."""
+RELAXED = 0.1
+"""Part of ``max_queued_seconds``: if all that is there takes no longer, who passes whom does not matter."""
+PASSING = 0.25
+"""Part of ``max_queued_seconds``: a larger backlog that is younger may be a burst, or the loss of a worker. Then nobody
+is kept out for the sake of the larger ones, since those who pass them end with the burst."""
+
+
+class Holding:
+    """What one caller has in the backlog."""
+
+    __slots__ = ("_sizes", "jobs", "num_turns", "pressed_since", "refused_seconds", "seconds")
+
+    def __init__(self) -> None:
+        self.jobs: dict[int, Progress] = {}
+        self.seconds = 0.0
+        self.num_turns = 0
+        """Jobs that take turns: all but those of the express lane, which wait for nobody."""
+        self.refused_seconds = 0.0
+        """The largest job that was refused for that, since there was little to do: it is to have its chance, too."""
+        self.pressed_since: float | None = None
+        """Since when there has been much to do, by the dispatcher's clock; None if there is not."""
+        self._sizes: list[tuple[float, int]] = []
+
+    def add(self, job: Progress) -> None:
+        """One more."""
+        self.jobs[job.number] = job
+        self.seconds += job.predicted_seconds
+        self.num_turns += _takes_turns(job)
+        if _takes_turns(job) and job.predicted_seconds <= TURNS_SECONDS:
+            heapq.heappush(self._sizes, (-job.predicted_seconds, job.number))
+        if len(self._sizes) > 2 * len(self.jobs) + 64:  # mostly jobs that are over
+            self._sizes = [size for size in self._sizes if size[1] in self.jobs]
+            heapq.heapify(self._sizes)
+
+    def remove(self, job: Progress) -> None:
+        """One less; its seconds are gone already."""
+        del self.jobs[job.number]
+        self.num_turns -= _takes_turns(job)
+
+    @property
+    def largest_seconds(self) -> float:
+        """The largest of the jobs up to ``TURNS_SECONDS`` that are there or were refused."""
+        while self._sizes and self._sizes[0][1] not in self.jobs:
+            heapq.heappop(self._sizes)
+        return max(self.refused_seconds, -self._sizes[0][0] if self._sizes else 0.0)
+
+    @property
+    def remaining(self) -> list[float]:
+        """Predicted seconds of computing that are left, of each job."""
+        return [job.unfinished_seconds for job in self.jobs.values()]
+
+    @property
+    def first_finished_seconds(self) -> float:
+        """Predicted seconds of computing for this caller until one of its jobs is finished: they take turns."""
+        return min(self.remaining) * len(self.jobs)
+
+
+class Backlog:
+    """Every job between its admission and its answer, with the predicted work that is left of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._jobs: dict[int, Progress] = {}
+        self._holdings: dict[str, Holding] = {}
+        self.seconds = 0.0
+        """Predicted seconds that one worker would need for everything admitted."""
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[Progress]:
+        return iter(self._jobs.values())
+
+    def admit(self, jobs: Sequence[Progress], num_workers: int) -> None:
+        """Take in jobs of one caller that belong together.
+
+        Raises ``TooCostlyError`` if they alone exceed the limit, ``CallerLimitError`` if their caller has a name and
+        too much unfinished, ``QueueFullError`` if too much stands ahead of them.
+        """
+        settings, caller = self._settings, jobs[0].job.caller
+        core_seconds = sum(job.core_seconds for job in jobs)
+        if core_seconds > settings.max_compute_seconds:
+            raise TooCostlyError(core_seconds, settings.max_compute_seconds)
+        seconds = sum(job.predicted_seconds for job in jobs)
+        if caller:
+            self._check_caller(caller, len(jobs), max(seconds, WHOLE_SECONDS), max(1, num_workers))
+        wait_seconds = self._seconds_ahead_of(caller, seconds, num_workers) / max(1, num_workers)
+        if (excess := wait_seconds - settings.max_queued_seconds) > 0:
+            limit = f"longer than {settings.max_queued_seconds:g} s"
+            reason = f"What stands ahead of the job takes {wait_seconds:.1f} s, {limit}."
+            raise QueueFullError(reason, max(1, math.ceil(excess)))
+        if self._jobs and len(self._jobs) + len(jobs) > settings.max_queued_jobs:
+            reason = f"{len(self._jobs)} jobs are unfinished: no more are held."
+            raise QueueFullError(reason, max(1, math.ceil(self._first_finished_seconds() / max(1, num_workers))))
+        holding = self._holdings.setdefault(caller, Holding())
+        self._check_turns(caller, holding, jobs, max(1, num_workers))
+        for job in jobs:
+            self._jobs[job.number] = job
+            holding.add(job)
+        self.seconds += seconds
+
+    def settle(self, job: Progress) -> None:
+        """Count anew what is left of the job, by what the cost model has learnt since its admission."""
+        self._set(job, job.line.remaining_seconds + job.out_seconds)
+
+    def remove(self, job: Progress) -> None:
+        """Forget the job, and what was left of it."""
+        if self._jobs.pop(job.number, None) is not None:
+            self._set(job, 0.0)
+            holding = self._holdings[job.job.caller]
+            holding.remove(job)
+            if not holding.jobs:
+                del self._holdings[job.job.caller]
+        if not self._jobs:
+            self.seconds = 0.0  # or rounding would add up
+
+    def _set(self, job: Progress, seconds: float) -> None:
+        change = seconds - job.unfinished_seconds
+        self.seconds = max(0.0, self.seconds + change)
+        if (holding := self._holdings.get(job.job.caller)) is not None:
+            holding.seconds = max(0.0, holding.seconds + change)
+        job.unfinished_seconds = seconds
+
+    def _check_caller(self, caller: str, num_jobs: int, seconds: float, num_workers: int) -> None:
+        settings = self._settings
+        if (holding := self._holdings.get(caller)) is None:
+            return
+        if len(holding.jobs) + num_jobs > settings.max_caller_jobs:
+            reason = f"{len(holding.jobs)} jobs of {caller} are unfinished: no more are held for one caller."
+            service = holding.first_finished_seconds
+        else:
+            allowed = settings.max_caller_queued_seconds * num_workers
+            if holding.seconds <= allowed:
+                return  # before the sum over the caller's jobs
+            if (own_seconds := seconds_ahead(holding.remaining, seconds)) <= allowed:
+                return
+            service = service_until(holding.remaining, seconds, allowed)
+            limit = f"longer than {settings.max_caller_queued_seconds:g} s"
+            reason = f"What {caller} has ahead of the job takes {own_seconds / num_workers:.1f} s by itself, {limit}."
+        retry_after_seconds = (service + self._others_seconds(caller, service)) / num_workers
+        raise CallerLimitError(reason, max(1, math.ceil(retry_after_seconds)))
+
+    def _check_turns(self, caller: str, holding: Holding, jobs: Sequence[Progress], num_workers: int) -> None:
+        """Raise if, with these jobs, the largest would wait too long with as many others all the time as there are now.
+
+        When more comes in than can be done, whoever is finished is replaced at once, by somebody who takes turns with
+        the larger ones and passes them. So the largest is served as much as each of the others is.
+        """
+        limit_seconds = self._settings.max_queued_seconds * num_workers
+        if holding.seconds + self._others_seconds(caller, holding.seconds) <= RELAXED * limit_seconds:
+            holding.refused_seconds, holding.pressed_since = 0.0, None
+            return
+        now = jobs[0].accepted_at
+        if holding.pressed_since is None:
+            holding.pressed_since = now
+        if now - holding.pressed_since < PASSING * self._settings.max_queued_seconds:
+            return
+        if not (turns := sum(map(_takes_turns, jobs))):
+            return
+        sizes = [job.predicted_seconds for job in jobs if job.predicted_seconds <= TURNS_SECONDS]
+        largest_seconds = max(holding.largest_seconds, *sizes, 0.0)
+        service = (holding.num_turns + turns - 1) * largest_seconds
+        if service + self._others_seconds(caller, service) > limit_seconds:
+            holding.refused_seconds = largest_seconds
+            reason = f"{holding.num_turns} unfinished jobs take turns: with more, the largest would wait too long."
+            service = holding.first_finished_seconds
+            wait_seconds = (service + self._others_seconds(caller, service)) / num_workers
+            raise QueueFullError(reason, max(1, math.ceil(wait_seconds)))
+
+    def _seconds_ahead_of(self, caller: str, seconds: float, num_workers: int) -> float:
+        """Predicted seconds of computing until a newcomer of ``seconds`` is finished in a fair queue, without its own.
+
+        A fair queue lets nobody do more than the newcomer while both are there. It is over callers first: each of the
+        caller's own jobs counts with at most ``seconds``, and everything of another caller, however many jobs it is,
+        with at most what the caller does until then. Behind one job of ten minutes, a millisecond
+        waits for hardly more. Small jobs all count as a whole (``WHOLE_SECONDS``).
+        """
+        seconds = max(seconds, WHOLE_SECONDS)
+        if self.seconds <= self._settings.max_queued_seconds * max(1, num_workers):
+            return self.seconds  # the sums below are no more than this, and they are not needed exactly
+        holding = self._holdings.get(caller)
+        own_seconds = 0.0 if holding is None else seconds_ahead(holding.remaining, seconds)
+        return own_seconds + self._others_seconds(caller, own_seconds + seconds)
+
+    def _first_finished_seconds(self) -> float:
+        """Predicted seconds of computing until any job is finished: callers take turns, and so do their jobs."""
+        service, caller = min((holding.first_finished_seconds, caller) for caller, holding in self._holdings.items())
+        return service + self._others_seconds(caller, service)
+
+    def _others_seconds(self, caller: str, seconds: float) -> float:
+        """What other callers get while ``caller`` gets ``seconds``: at most as much each."""
+        return sum(min(holding.seconds, seconds) for name, holding in self._holdings.items() if name != caller)
+
+
+def _takes_turns(job: Progress) -> bool:
+    return job.predicted_seconds > SHORT_SECONDS

@@ -1,0 +1,103 @@
+"""The jobs with terms that no worker has been given yet: whose turn it is, and how much of it goes into a batch."""
+
+from app.queue.cost import CostModel, work_of_segments
+from app.queue.fair_queue import JobQueue
+from app.queue.lanes import SHORT_SECONDS, Lane, lane_of
+from app.queue.line import Line
+from app.queue.live_job import Piece, Progress
+from app.settings import Settings
+
+GUIDED_FACTOR = 2
+"""k of guided self-scheduling (Polychronopoulos and Kuck, 1987): a batch is 1/(k * workers) of what is left. Of the
+workers a job has its share only, while others wait."""
+
+
+class WaitingJobs:
+    """Batches are cut off the jobs in the order of fair queues, one for each lane."""
+
+    def __init__(self, settings: Settings, cost: CostModel) -> None:
+        self._settings = settings
+        self._cost = cost
+        self._queues = {lane: JobQueue() for lane in Lane}
+        self._jobs: dict[int, Progress] = {}
+        self._entered: dict[int, tuple[Lane, float]] = {}
+        """The lane that each job waits in, and the seconds that were left of it when it entered that."""
+        self._express_seconds = 0.0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @property
+    def express_seconds(self) -> float:
+        """Predicted seconds of the jobs that wait in the express lane."""
+        return self._express_seconds
+
+    def add(self, progress: Progress) -> None:
+        """Queue a job."""
+        self._jobs[progress.number] = progress
+        self._enter(progress, progress.line.remaining_seconds)
+
+    def remove(self, progress: Progress) -> None:
+        """Take a job out, if it is still there."""
+        if self._jobs.pop(progress.number, None) is not None:
+            self._exit(progress)
+
+    def refund(self, piece: Piece, seconds: float) -> None:
+        """The piece's job has ended before so much of what its caller was charged with was computed."""
+        self._queues[piece.lane].refund(piece.progress.job.caller, seconds)
+
+    def peek(self, lane: Lane) -> Progress | None:
+        """The job that is furthest behind in the lane; None if there is none."""
+        number = self._queues[lane].peek()
+        return None if number is None else self._jobs[number]
+
+    def cut_batch(self, progress: Progress, num_workers: int) -> list[Piece]:
+        """The next stretch of ``progress``, one that ``peek`` named; small jobs that wait behind it ride along.
+
+        ``num_workers``: at least 1.
+        """
+        pieces = [self._cut(progress, self._target_seconds(progress.line, num_workers))]
+        seconds = pieces[0].seconds
+        while seconds < SHORT_SECONDS and (rider := self.peek(Lane.EXPRESS)) is not None:
+            rest = rider.line.remaining_seconds
+            if rider is progress or seconds + rest > SHORT_SECONDS:
+                break
+            pieces.append(self._cut(rider, rest))
+            seconds += pieces[-1].seconds
+        return pieces
+
+    def _target_seconds(self, line: Line, num_workers: int) -> float:
+        """Guided self-scheduling between a floor and a ceiling; both grow with what the ingress can dispatch."""
+        settings = self._settings
+        round_seconds = num_workers * settings.dispatch_cpu_seconds  # to send every worker one batch
+        floor = line.floor_seconds(max(settings.batch_floor_seconds, round_seconds))
+        ceiling = max(settings.batch_ceiling_seconds, 2 * round_seconds, floor)
+        guided = line.remaining_seconds * len(self._jobs) / (GUIDED_FACTOR * num_workers)
+        return min(max(guided, floor), ceiling)
+
+    def _cut(self, progress: Progress, seconds: float) -> Piece:
+        lane, _ = self._entered[progress.number]
+        sequence = progress.line.sequence
+        segments = progress.line.cut(seconds)
+        predicted = self._cost.seconds(work_of_segments(segments))
+        self._queues[lane].serve(progress.job.caller, progress.number, predicted)
+        progress.out_seconds += predicted
+        if progress.line.exhausted:
+            self.remove(progress)
+        elif lane_of(progress.job, rest := progress.line.remaining_seconds) is not lane:
+            self._exit(progress)
+            self._enter(progress, rest)
+        return Piece(progress, segments, sequence, predicted, lane)
+
+    def _enter(self, progress: Progress, seconds: float) -> None:
+        lane = lane_of(progress.job, seconds)
+        self._entered[progress.number] = lane, seconds
+        self._queues[lane].add(progress.job.caller, progress.number)
+        self._express_seconds += seconds * (lane is Lane.EXPRESS)
+
+    def _exit(self, progress: Progress) -> None:
+        lane, seconds = self._entered.pop(progress.number)
+        self._queues[lane].remove(progress.job.caller, progress.number)
+        self._express_seconds -= seconds * (lane is Lane.EXPRESS)
+        if not self._jobs:
+            self._express_seconds = 0.0  # or rounding would add up
