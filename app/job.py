@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from app.kernels.fibonacci.terms import LastTerm
+from app.kernel import Part, Task
 
 
 class Execution(StrEnum):
@@ -17,11 +17,10 @@ class Execution(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """``num_sequences`` sequences of the terms F(0) .. F(sequence_size - 1)."""
+    """A task, and whose it is."""
 
     job_id: str
-    sequence_size: int
-    num_sequences: int
+    task: Task
     execution: Execution = Execution.DISTRIBUTED
     caller: str = ""
     """Whose job it is: the fair queue is over callers first, then over a caller's jobs."""
@@ -29,20 +28,20 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Terms ``start`` .. ``stop - 1``, of ``count`` sequences of one job in a row.
+    """Units ``start`` .. ``stop - 1`` of ``count`` lines in a row of one task.
 
-    ``count`` keeps a batch of 10,000 short sequences as small a message as a batch of one.
+    ``count`` keeps a batch of 10,000 short lines as small a message as a batch of one.
     """
 
+    task: Task
     start: int
     stop: int
     count: int = 1
-    wants_last_term: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one call to a worker computes: segments of one job, or of several small ones."""
+    """What one call to a worker computes: segments of one job, or of several small ones of the same kernel."""
 
     segments: tuple[Segment, ...]
 
@@ -51,13 +50,14 @@ class Batch:
 class SegmentResult:
     """What a worker really did for one segment, counted there and never copied from the request."""
 
-    num_terms: int
-    """Terms generated, summed over the ``count`` sequences."""
+    num_units: int
+    """Units computed, summed over the ``count`` lines."""
     count: int
     verified: bool
-    """Whether every end pair equalled fast doubling's: another algorithm, exact."""
+    """Whether all of it passed the kernel's own check."""
     compute_seconds: float
-    last_term: LastTerm | None = None
+    part: Part | None = None
+    """What was found in the last of the lines, which are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class BatchRecord:
 
     worker_id: str
     node_id: str
-    num_terms: int
+    num_units: int
     attempts: int
     dispatched_at_seconds: float
     returned_at_seconds: float
@@ -115,14 +115,16 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """A finished job: every term counted once, and every segment's end pair checked.
+    """A finished job: every unit counted once, and every segment checked.
 
     A late batch may have been computed twice; only the first result is in it.
     """
 
     job: Job
-    sizes: list[int]
-    last_term: LastTerm | None
+    counts: list[int]
+    """Units computed of each line."""
+    part: Part
+    """What was found in a line: they are equal."""
     num_segments: int
     num_recomputed: int
     timing: Timing

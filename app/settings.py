@@ -1,6 +1,15 @@
 """Every setting of the service: its default, bounds, unit and meaning."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class KernelChoice(BaseModel):
+    """A kernel by its import path, and what is limited of it; a limit that is not named has its default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    import_path: str = Field(pattern=r"^[\w.]+:\w+$")
+    limits: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class Settings(BaseModel):
@@ -8,8 +17,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_sequence_size: int = Field(10_000_000, ge=1, le=100_000_000, description="Most terms a sequence may have.")
-    max_num_sequences: int = Field(10_000, ge=1, le=1_000_000, description="Most sequences a job may have.")
+    kernels: tuple[KernelChoice, ...] = Field(
+        (KernelChoice(import_path="app.kernels.fibonacci:KERNEL"),),
+        min_length=1,
+        description="What can be computed: a route each. Import paths, with the `limits` that each kernel documents.",
+    )
     max_timeout_seconds: float = Field(
         300.0, gt=0, le=86_400, description="Longest deadline a job may ask for, and the default."
     )

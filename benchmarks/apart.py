@@ -14,6 +14,7 @@ from gmpy2 import xmpz
 
 from app.compute.slices import compute
 from app.job import Segment
+from app.kernels.fibonacci.task import FibonacciTask
 from benchmarks.tutorial import generate_fibonacci
 from deployments.launcher.console import say
 from harness.config import changed_config, two_ingresses
@@ -48,7 +49,7 @@ def _kernel(num_terms: int) -> None:
 
 
 def _slices(num_terms: int) -> Iterator[None]:
-    (result,) = yield from compute((Segment(0, num_terms),))
+    (result,) = yield from compute((Segment(FibonacciTask(num_terms), 0, num_terms),))
     if not result.verified:
         raise ArithmeticError("the check failed")
 

@@ -22,6 +22,7 @@ from ray.serve.context import _get_global_client
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from app.job import Batch, Segment
+from app.kernels.fibonacci.task import FibonacciTask
 
 NAME = "fibonacci"
 ASK_SECONDS = 90.0
@@ -50,7 +51,7 @@ def deploy(path: str, patience_seconds: str = "90") -> dict[str, Any]:
 
 def run(start: str, stop: str) -> dict[str, Any]:
     """What a worker says of a batch of one segment."""
-    return asyncio.run(_run(Batch((Segment(int(start), int(stop), wants_last_term=True),))))
+    return asyncio.run(_run(Batch((Segment(FibonacciTask(int(stop)), int(start), int(stop)),))))
 
 
 async def _run(batch: Batch) -> dict[str, Any]:
@@ -60,7 +61,7 @@ async def _run(batch: Batch) -> dict[str, Any]:
     (segment,) = result.segments
     return {
         "verified": segment.verified,
-        "num_terms": segment.num_terms,
+        "num_units": segment.num_units,
         "compute_seconds": segment.compute_seconds,
         "seconds": time.monotonic() - begun,
     }

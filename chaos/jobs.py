@@ -9,7 +9,8 @@ from typing import Any
 
 import gmpy2
 
-from app.queue.cost import CostModel, work_of
+from app.kernels.fibonacci.task import FibonacciTask
+from app.queue.cost import CostModel
 
 LEAST_SIZE, GREATEST_SIZE, MOST_SEQUENCES = 10, 300_000, 4
 GOLDEN, PLASTIC = 0.6180339887498949, 0.7548776662466927
@@ -34,7 +35,7 @@ class JobSpec:
     @property
     def cost(self) -> float:
         """Core-seconds by the cost model's defaults: a measure of work that does not depend on the moment."""
-        return CostModel().seconds(work_of(0, self.sequence_size, self.num_sequences))
+        return CostModel().seconds(FibonacciTask(self.sequence_size), 0, self.sequence_size, self.num_sequences)
 
 
 class LocalJob(JobSpec):

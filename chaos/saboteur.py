@@ -11,8 +11,8 @@ from unittest import mock
 from gmpy2 import xmpz
 from ray.serve import Application
 
-from app.compute import slices
 from app.job import Batch, BatchResult
+from app.kernels.fibonacci import task
 from app.kernels.fibonacci.terms import TermGenerator
 from app.settings import Settings
 from deployments import application, worker
@@ -49,13 +49,13 @@ class FibonacciWorker(worker.FibonacciWorker):
         super().__init__()
         path = os.environ.get(LIAR_FILE)
         if path and _is_first(Path(path)):
-            slices.TermGenerator = LyingGenerator  # type: ignore[attr-defined]
+            task.TermGenerator = LyingGenerator  # type: ignore[misc]
 
     async def run(self, batch: Batch) -> BatchResult:
         """As the real one, unless the poison is in the batch."""
-        if any(segment.wants_last_term and segment.stop == POISON_SIZE for segment in batch.segments):
+        if any(segment.task.length == POISON_SIZE for segment in batch.segments):
             with Path(os.environ[LIAR_FILE]).with_name(POISONED_FILE).open("a") as file:
-                file.write(f"{sum(segment.wants_last_term for segment in batch.segments) - 1}\n")
+                file.write(f"{sum(segment.stop == segment.task.length for segment in batch.segments) - 1}\n")
             os._exit(1)
         return await super().run(batch)
 

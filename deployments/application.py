@@ -7,6 +7,7 @@ from ray.serve import Application
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
 from ray.serve.exceptions import RayServeException
 
+from app.kernel import KernelError, offers_of
 from app.keys import ApiKeys, KeysError
 from app.settings import Settings
 from deployments.config import serve_options
@@ -27,8 +28,9 @@ def build(settings: Settings) -> Application:
     if wrong := serve_options.missing():
         raise RayServeException(wrong)  # the one that Serve reports without a traceback
     try:
+        offers_of(settings)  # the ingress loads them itself: only their import paths travel
         return application(settings, read_keys(settings.api_keys_file, os.environ))
-    except KeysError as error:
+    except (KernelError, KeysError) as error:
         raise RayServeException(str(error)) from None
 
 

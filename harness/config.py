@@ -26,6 +26,12 @@ def changed_config(*changes: Change) -> Iterator[Path]:
         yield path
 
 
+def limits_of(config: Config) -> Config:
+    """Those of the Fibonacci kernel."""
+    limits: Config = config["applications"][0]["args"]["kernels"][0]["limits"]
+    return limits
+
+
 def two_ingresses(config: Config) -> None:
     """Two replicas of the ingress."""
     (ingress,) = [d for d in config["applications"][0]["deployments"] if d["name"] == "FibonacciIngress"]

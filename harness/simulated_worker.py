@@ -11,7 +11,7 @@ from app.compute.slices import SLICE_SECONDS
 from app.compute.turns import Turn, Turns
 from app.errors import WorkerLostError
 from app.job import Segment, SegmentResult
-from app.kernels.fibonacci.terms import LastTerm
+from app.kernel import Part
 from app.queue.cost import CostModel
 
 COST = CostModel()
@@ -139,9 +139,9 @@ class SimulatedWorker:
 def result_of(segment: Segment, slowness: float = 1.0) -> SegmentResult:
     """What a worker that is ``slowness`` times as slow as others returns for the segment."""
     return SegmentResult(
-        num_terms=(segment.stop - segment.start) * segment.count,
+        num_units=(segment.stop - segment.start) * segment.count,
         count=segment.count,
         verified=True,
-        compute_seconds=slowness * COST.segment_seconds(segment.start, segment.stop, segment.count),
-        last_term=LastTerm(segment.stop - 1, 1, 1, "") if segment.wants_last_term and segment.stop else None,
+        compute_seconds=slowness * COST.batch_seconds([segment]),
+        part=Part({"index": segment.stop - 1} if segment.stop == segment.task.length > 0 else None),
     )

@@ -9,8 +9,9 @@ from schemathesis.engine import events
 
 from app.http.authentication import SCHEME
 from app.settings import Settings
+from tests.tasks import fibonacci_with
 
-SETTINGS = Settings(max_sequence_size=1_000, max_num_sequences=20, max_timeout_seconds=30)
+SETTINGS = Settings(kernels=fibonacci_with(max_sequence_size=1_000, max_num_sequences=20), max_timeout_seconds=30)
 """With these no job that the document allows is too costly."""
 
 

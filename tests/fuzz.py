@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 def main(max_examples: int) -> int:
     """Start the service with small limits, examine it, print what is found."""
     whole = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    whole["applications"][0]["args"] = SETTINGS.model_dump()
+    whole["applications"][0]["args"] = SETTINGS.model_dump(mode="json")
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(whole, file)
         file.flush()

@@ -1,6 +1,7 @@
 """A pool of simulated workers, and a dispatcher in front of it. Use it inside ``run_virtually``."""
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from dataclasses import dataclass, replace
 from app.dispatch.dispatcher import Dispatcher
 from app.errors import WorkerLostError
 from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment, SegmentResult
-from app.queue.cost import work_of_segments
+from app.kernels.fibonacci.task import FibonacciTask
 from app.settings import Settings
 from harness.simulated_worker import COST, SimulatedWorker, result_of
 
@@ -21,9 +22,10 @@ ROOMY = Settings(
 )
 
 
-def job(seconds: float, num_sequences: int = 1, execution: Execution = Execution.DISTRIBUTED, caller: str = "") -> Job:
-    """A job of ``num_sequences`` sequences that take about so many seconds each."""
-    return Job("", COST.stop_for(0, seconds), num_sequences, execution, caller)
+def job(seconds: float, num_lines: int = 1, execution: Execution = Execution.DISTRIBUTED, caller: str = "") -> Job:
+    """A job of ``num_lines`` lines that take about so many seconds each."""
+    endless = FibonacciTask(sys.maxsize)
+    return Job("", FibonacciTask(COST.stop_for(endless, 0, seconds), num_lines), execution, caller)
 
 
 def local(seconds: float, caller: str = "") -> Job:
@@ -44,7 +46,7 @@ class Call:
     @property
     def predicted_seconds(self) -> float:
         """By the cost model that dispatchers begin with."""
-        return COST.seconds(work_of_segments(self.batch.segments))
+        return COST.batch_seconds(self.batch.segments)
 
     def succeed(self, slowness: float = 1.0) -> None:
         """Every segment is right; it took ``slowness`` times as long as predicted."""

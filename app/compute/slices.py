@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 
 from app.job import Segment, SegmentResult
-from app.kernels.fibonacci.terms import LastTerm, TermGenerator
+from app.kernel import CheckFailedError, Part
 
 SLICE_SECONDS = 0.010
 """Long enough to hide the hop into the compute thread (0.1 ms), short enough to take turns and to stop."""
@@ -15,40 +15,52 @@ def compute(
     slice_seconds: float = SLICE_SECONDS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[None, None, tuple[SegmentResult, ...]]:
-    """Generate and check every segment; yields after each slice, so that the caller can look round.
+    """Compute and check every segment; yields after each slice, so that the caller can look round.
 
-    Only the time between a resumption and the next yield counts as computing. Seeding, checking and
-    hashing a term are one uninterruptible call each (57 ms at index 10,000,000).
+    Only the time between a resumption and the next yield counts as computing.
     """
     results = []
     begun = clock()
     until = begun + slice_seconds
     for segment in segments:
         compute_seconds = 0.0
-        num_terms = 0
-        verified = True
-        last_term: LastTerm | None = None
-        for number in range(1, segment.count + 1):
-            terms = TermGenerator(segment.start, segment.stop)
-            while True:
-                terms.advance(until, clock)
-                if (now := clock()) >= until:
-                    compute_seconds += now - begun
-                    yield
-                    begun = clock()
-                    until = begun + slice_seconds
-                if terms.done:
-                    break
-            num_terms += terms.position - terms.start
-            verified = terms.verify() and verified
-            if segment.wants_last_term and number == segment.count:
-                last_term = terms.last_term()
+        tally = _Tally(segment)
+        for num_units in tally.steps():
+            tally.num_units += num_units
             if (now := clock()) >= until:
                 compute_seconds += now - begun
                 yield
                 begun = clock()
                 until = begun + slice_seconds
+        part = tally.part
         compute_seconds += (now := clock()) - begun
         begun = now
-        results.append(SegmentResult(num_terms, segment.count, verified, compute_seconds, last_term))
+        results.append(SegmentResult(tally.num_units, segment.count, tally.verified, compute_seconds, part))
     return tuple(results)
+
+
+class _Tally:
+    """What has been computed of a segment."""
+
+    __slots__ = ("_found", "_segment", "num_units", "verified")
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self.num_units = 0
+        self.verified = True
+        self._found: Part | Callable[[], Part] | None = None
+
+    def steps(self) -> Generator[int, None, None]:
+        """Units done since the last one; the clock may be looked at after each."""
+        task, start, stop = self._segment.task, self._segment.start, self._segment.stop
+        for _ in range(self._segment.count):
+            try:
+                self._found = yield from task.compute(start, stop)
+            except CheckFailedError:
+                self.verified = False
+            yield 0  # checking took its time, too
+
+    @property
+    def part(self) -> Part | None:
+        """What was found in the last line that passed its check."""
+        return self._found() if callable(self._found) else self._found

@@ -13,8 +13,8 @@ from app.errors import DeadlineError, DrainingError
 from app.job import Job, JobResult, RunBatch
 from app.queue.admission import Backlog
 from app.queue.cost import CostModel
-from app.queue.line import Line
 from app.queue.live_job import Progress
+from app.queue.remainder import Remainder
 from app.settings import Settings
 
 
@@ -50,7 +50,7 @@ class Dispatcher:
 
     @property
     def num_queued_jobs(self) -> int:
-        """Jobs with terms that no worker has been given yet."""
+        """Jobs of which a part has not been given to any worker."""
         return self._scheduler.num_waiting
 
     @property
@@ -99,7 +99,7 @@ class Dispatcher:
         if not self._backlog:
             self.cost.was_idle(now - self._idle_since)
             self._idle_since = now
-        admitted = [Progress(next(self._numbers), job, Line(job, self.cost), now) for job in jobs]
+        admitted = [Progress(next(self._numbers), job, Remainder(job, self.cost), now) for job in jobs]
         self._backlog.admit(admitted, self._scheduler.usual_num_workers)
         return admitted
 

@@ -17,7 +17,7 @@ from app.dispatch.watch import Watch
 from app.errors import ComputationError, NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, RunBatch
 from app.queue.admission import Backlog
-from app.queue.cost import CostModel, work_of_segments
+from app.queue.cost import CostModel
 from app.queue.lanes import LONGEST_FIRST, SHORT_SECONDS, Lane
 from app.queue.live_job import Piece, Progress
 from app.queue.waiting import WaitingJobs
@@ -67,7 +67,7 @@ class Scheduler:
 
     @property
     def num_waiting(self) -> int:
-        """Jobs with terms that no worker has been given yet."""
+        """Jobs of which a part has not been given to any worker."""
         return len(self._waiting)
 
     def set_workers(self, worker_ids: Iterable[str]) -> None:
@@ -203,7 +203,7 @@ class Scheduler:
     def _returned(self, flight: Flight, result: BatchResult) -> None:
         now = self._clock()
         compute_seconds = sum(done.compute_seconds for done in result.segments)
-        self._cost.observe(work_of_segments(flight.batch.segments), compute_seconds, result.cpu_seconds)
+        self._cost.observe(flight.batch.segments, compute_seconds, result.cpu_seconds)
         results = iter(result.segments)
         for piece in flight.pieces:
             progress = piece.progress
@@ -213,7 +213,7 @@ class Scheduler:
             progress.out_seconds -= piece.seconds
             again = progress.returned(piece, result, mine, flight.dispatched_at, now)
             for wrong in again:
-                wrong.seconds = self._cost.seconds(work_of_segments(wrong.segments))
+                wrong.seconds = self._cost.batch_seconds(wrong.segments)
                 progress.out_seconds += wrong.seconds
             self._backlog.settle(progress)
             for wrong in again:

@@ -1,11 +1,12 @@
 """What the API answers, as pydantic models: they serialise results and document them."""
 
-from typing import Literal, Self
+from dataclasses import asdict
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 
 from app.job import BatchRecord, Execution, JobResult, Timing
-from app.kernels.fibonacci.terms import LastTerm
+from app.kernel import Kernel
 from app.status import PoolStatus, WorkerStatus
 
 EXAMPLE_TIMING: dict[str, JsonValue] = {
@@ -17,16 +18,9 @@ EXAMPLE_TIMING: dict[str, JsonValue] = {
     "num_batches": 8,
     "predicted_compute_seconds": 0.1789,
 }
-EXAMPLE_LAST_TERM: dict[str, JsonValue] = {
-    "index": 99999,
-    "num_digits": 20899,
-    "bit_length": 69423,
-    "sha256": "87c081bee72c63f20ecf4bd6fecff2ab2515538d76f4737727dbdd6ddf99270d",
-}
 EXAMPLE_BATCH: dict[str, JsonValue] = {
     "worker_id": "1kmwbh1u",
     "node_id": "5f5e3a4c2b1d",
-    "num_terms": 400000,
     "attempts": 1,
     "dispatched_at_seconds": 0.0002,
     "returned_at_seconds": 0.0931,
@@ -34,25 +28,6 @@ EXAMPLE_BATCH: dict[str, JsonValue] = {
     "compute_seconds": 0.0882,
 }
 
-
-EXAMPLE_JOB: dict[str, JsonValue] = {
-    "job_id": "9f1b7c52d0d94f0a8c1f6a3f0f7d2f4e",
-    "execution": "distributed",
-    "sequence_size": 100000,
-    "num_sequences": 4,
-    "sizes": [100000, 100000, 100000, 100000],
-    "last_term": EXAMPLE_LAST_TERM,
-    "verification": {"num_segments": 6, "num_recomputed": 0},
-    "timing": EXAMPLE_TIMING,
-    "batches": [EXAMPLE_BATCH],
-}
-EXAMPLE_COMPARISON: dict[str, JsonValue] = {
-    "local": EXAMPLE_JOB | {"execution": "local"},
-    "distributed": EXAMPLE_JOB,
-    "speedup": 1.87,
-    "pool_workers": 2,
-    "efficiency": 0.935,
-}
 EXAMPLE_WORKER: dict[str, JsonValue] = {
     "worker_id": "1kmwbh1u",
     "node_id": "5f5e3a4c2b1d",
@@ -73,25 +48,10 @@ class _Response(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
-class LastTermModel(_Response):
-    """The generated last term of a sequence (they are all the same), without its digits."""
-
-    model_config = ConfigDict(title="LastTerm", json_schema_extra={"example": EXAMPLE_LAST_TERM})
-
-    index: int
-    num_digits: int = Field(description="Decimal digits, exact.")
-    bit_length: int
-    sha256: str = Field(description="Over its big-endian bytes, as few as hold it, at least one.")
-
-    @classmethod
-    def of(cls, term: LastTerm | None) -> Self | None:
-        return None if term is None else cls.model_validate(term)
-
-
 class VerificationModel(_Response):
-    """How the result was checked: the last two terms of every segment, exactly, by another algorithm.
+    """How the result was checked: every segment, by another algorithm.
 
-    A segment is a stretch of terms that is computed in one piece; the other algorithm is fast doubling.
+    A segment is a stretch that is computed in one piece.
     """
 
     model_config = ConfigDict(title="Verification")
@@ -118,14 +78,16 @@ class TimingModel(_Response):
         return cls.model_validate(timing)
 
 
-class BatchModel(_Response):
-    """One batch's part in the job; a batch is what one call to a worker computes."""
-
-    model_config = ConfigDict(title="Batch", json_schema_extra={"example": EXAMPLE_BATCH})
+class BatchHead(_Response):
+    """Who computed it."""
 
     worker_id: str
     node_id: str
-    num_terms: int
+
+
+class BatchTail(_Response):
+    """How often it was tried, and when."""
+
     attempts: int = Field(
         description="Until one returned it: more than 1 if workers were lost with it, or got it wrong."
     )
@@ -134,62 +96,108 @@ class BatchModel(_Response):
     worker_queued_seconds: float = Field(description="On the worker, not computing.")
     compute_seconds: float
 
-    @classmethod
-    def of(cls, record: BatchRecord) -> Self:
-        return cls.model_validate(record)
 
+class JobTail(_Response):
+    """How it was checked, and where its time went."""
 
-class JobResponse(_Response):
-    """A finished job: every term generated, and the end of every segment checked."""
-
-    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_JOB})
-
-    job_id: str
-    execution: Execution
-    sequence_size: int
-    num_sequences: int
-    sizes: list[int] = Field(description="Terms generated of each sequence, as workers counted them.")
-    last_term: LastTermModel | None = Field(description="null for sequences of size 0.")
     verification: VerificationModel
     timing: TimingModel
-    batches: list[BatchModel] = Field(description="The first 1,000 dispatched.")
-
-    @classmethod
-    def of(cls, result: JobResult) -> Self:
-        return cls(
-            job_id=result.job.job_id,
-            execution=result.job.execution,
-            sequence_size=result.job.sequence_size,
-            num_sequences=result.job.num_sequences,
-            sizes=result.sizes,
-            last_term=LastTermModel.of(result.last_term),
-            verification=VerificationModel(num_segments=result.num_segments, num_recomputed=result.num_recomputed),
-            timing=TimingModel.of(result.timing),
-            batches=[BatchModel.of(record) for record in result.batches],
-        )
 
 
-class CompareResponse(_Response):
-    """The same job run locally, then distributed, and the ratio of the two."""
+class CompareTail(_Response):
+    """The ratio of the two runs."""
 
-    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_COMPARISON})
-
-    local: JobResponse
-    distributed: JobResponse
     speedup: float = Field(description="Local total seconds over distributed total seconds.")
     pool_workers: int
     efficiency: float = Field(description="Speed-up over pool_workers.")
 
-    @classmethod
-    def of(cls, local: JobResult, distributed: JobResult, pool_workers: int) -> Self:
+
+class JobAnswers:
+    """The answers to the jobs of one kernel: the service's fields around its own."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._num_units = f"num_{kernel.unit}"
+        examples = self._examples()
+        batch: Any = create_model(
+            f"{kernel.prefix}BatchModel",
+            __base__=(
+                BatchTail,
+                _documented(examples["batch"], f"{kernel.prefix}Batch", **{self._num_units: (int, ...)}),
+                BatchHead,
+            ),
+            __doc__="One batch's part in the job; a batch is what one call to a worker computes.",
+        )
+        self._batch = batch
+        self.job: Any = create_model(
+            f"{kernel.prefix}JobResponse",
+            # The last one's example counts: the kernel's has one of its own fields.
+            __base__=(
+                JobTail,
+                kernel.answer,
+                _documented(examples["job"], None, job_id=(str, ...), execution=(Execution, ...)),
+            ),
+            __doc__=kernel.answer.__doc__,
+            batches=(list[batch], Field(description="The first 1,000 dispatched.")),
+        )
+        self.comparison: Any = create_model(
+            f"{kernel.prefix}CompareResponse",
+            __base__=(
+                CompareTail,
+                _documented(examples["comparison"], None, local=(self.job, ...), distributed=(self.job, ...)),
+            ),
+            __doc__="The same job run locally, then distributed, and the ratio of the two.",
+        )
+
+    def of(self, result: JobResult) -> BaseModel:
+        """A finished job's."""
+        verification = VerificationModel(num_segments=result.num_segments, num_recomputed=result.num_recomputed)
+        answer: BaseModel = self.job.model_construct(
+            job_id=result.job.job_id,
+            execution=result.job.execution,
+            **dict(self._kernel.answer.of(result.job.task, result.counts, result.part)),
+            verification=verification,
+            timing=TimingModel.of(result.timing),
+            batches=[self._batch_of(record) for record in result.batches],
+        )
+        return answer
+
+    def compare(self, local: JobResult, distributed: JobResult, pool_workers: int) -> BaseModel:
+        """Of the two runs of one job."""
         speedup = local.timing.total_seconds / distributed.timing.total_seconds
-        return cls(
-            local=JobResponse.of(local),
-            distributed=JobResponse.of(distributed),
+        answer: BaseModel = self.comparison.model_construct(
+            local=self.of(local),
+            distributed=self.of(distributed),
             speedup=speedup,
             pool_workers=pool_workers,
             efficiency=speedup / pool_workers,
         )
+        return answer
+
+    def _batch_of(self, record: BatchRecord) -> BaseModel:
+        fields = asdict(record)
+        fields[self._num_units] = fields.pop("num_units")
+        batch: BaseModel = self._batch.model_construct(**fields)
+        return batch
+
+    def _examples(self) -> dict[str, dict[str, JsonValue]]:
+        extra = self._kernel.answer.model_config.get("json_schema_extra")
+        own: Any = extra.get("example", {}) if isinstance(extra, dict) else {}
+        batch = EXAMPLE_BATCH | {self._num_units: 400000}
+        job: dict[str, Any] = {"job_id": "9f1b7c52d0d94f0a8c1f6a3f0f7d2f4e", "execution": "distributed"}
+        job |= own | {"verification": {"num_segments": 6, "num_recomputed": 0}, "timing": EXAMPLE_TIMING}
+        job |= {"batches": [batch]}
+        runs = {"local": job | {"execution": "local"}, "distributed": job}
+        comparison = runs | {"speedup": 1.87, "pool_workers": 2, "efficiency": 0.935}
+        return {"batch": batch, "job": job, "comparison": comparison}
+
+
+def _documented(example: dict[str, JsonValue], title: str | None, **fields: Any) -> type[BaseModel]:
+    """A base with these fields, whose configuration the model inherits."""
+    config = ConfigDict(frozen=True, from_attributes=True, json_schema_extra={"example": example})
+    if title is not None:
+        config["title"] = title
+    return create_model("Documented", __config__=config, **fields)
 
 
 class WorkerModel(_Response):
@@ -221,7 +229,7 @@ class PoolResponse(_Response):
     model_config = ConfigDict(title="Pool", json_schema_extra={"example": EXAMPLE_POOL})
 
     workers: list[WorkerModel]
-    queued_jobs: int = Field(description="Jobs with terms that no worker has been given yet.")
+    queued_jobs: int = Field(description="Jobs of which a part has not been given to any worker.")
     unfinished_jobs: int = Field(description="Jobs admitted and not yet answered.")
     predicted_drain_seconds: float = Field(description="Until all that was admitted is computed.")
     ingress_replicas: int = Field(description="Ingress replicas whose queues are in the sums.")

@@ -2,15 +2,17 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from app import __version__
 from app.dispatch.dispatcher import Dispatcher
 from app.errors import DrainingError
-from app.http.answers import CompareResponse, Health, JobResponse, PoolResponse
+from app.http.answers import Health, JobAnswers, PoolResponse
 from app.http.authentication import caller_of, require_keys
 from app.http.body import json_route
 from app.http.docs import add_docs_page
@@ -19,17 +21,18 @@ from app.http.problem_docs import add_problem_model, problem_docs
 from app.http.problem_pages import add_problem_pages
 from app.http.problems import add_problem_handlers
 from app.http.request_log import log_left, note_jobs
-from app.http.requests import CompareRequest, JobRequest, bounded
+from app.http.requests import JobRequests
 from app.http.unread_body import ReadOn
 from app.job import Execution, Job, JobResult, Timing
+from app.kernel import Offer, offers_of
 from app.keys import KnowsCallers
 from app.settings import Settings
 from app.status import ReadPool
 
 DESCRIPTION = """Fibonacci jobs, computed in parallel on a Ray cluster: a CPU-bound service on Ray Serve.
 
-Post a job; the answer says the sizes of its sequences and where the time went. Fields are only ever added: ignore
-those that you do not know. Integers have neither point nor exponent. Every error is `application/problem+json`
+Post a job; the answer says what was computed and where the time went. Fields are only ever added: ignore those that you
+do not know. Integers are written without a decimal point or an exponent. Every error is `application/problem+json`
 (RFC 9457). A client needs a time-out over the job's deadline: the default of some is exactly 300 s."""
 
 RETRY_SOON = {"Retry-After": "1"}
@@ -69,59 +72,67 @@ def create_app(
     add_problem_model(app)
     add_problem_pages(app)
     add_docs_page(app)
-    app.include_router(_job_routes(dispatcher, settings))
+    for offer in offers_of(settings):
+        app.include_router(_job_routes(dispatcher, offer, settings))
     app.include_router(_status_routes(dispatcher, read_pool))
     if keys is not None:
         require_keys(app, keys)
     return app
 
 
-def _job_routes(dispatcher: Dispatcher, settings: Settings) -> APIRouter:
+def _job_routes(dispatcher: Dispatcher, offer: Offer, settings: Settings) -> APIRouter:
+    """A kernel's two routes."""
     router = APIRouter(route_class=json_route(settings.body_timeout_seconds), tags=["jobs"])
-    BoundedJobRequest = bounded(JobRequest, settings)  # noqa: N806 (a class)
-    BoundedCompareRequest = bounded(CompareRequest, settings)  # noqa: N806 (a class)
+    kernel, requests, answers = offer.kernel, JobRequests(offer, settings), JobAnswers(offer.kernel)
+    JobRequest, CompareRequest = requests.job, requests.compare  # noqa: N806 (classes)
+    suffix = f"_{kernel.name.replace('-', '_')}" if kernel.prefix else ""
 
-    def new_job(body: CompareRequest, execution: Execution, caller: str) -> Job:
-        default = min(max(1, dispatcher.num_workers), settings.max_num_sequences)
-        num_sequences = body.num_sequences or default
-        return Job(uuid.uuid4().hex, body.sequence_size, num_sequences, execution, caller)
+    def new_job(body: Any, execution: Execution, caller: str) -> Job:
+        task = kernel.task(offer.limits, body, max(1, dispatcher.num_workers))
+        return Job(uuid.uuid4().hex, task, execution, caller)
 
-    async def run(http: Request, request: CompareRequest, *jobs: Job) -> list[JobResult]:
+    async def run(http: Request, body: Any, *jobs: Job) -> list[JobResult]:
         note_jobs(http, *jobs)
         try:
-            return await dispatcher.run(*jobs, timeout_seconds=request.timeout_seconds)
+            return await dispatcher.run(*jobs, timeout_seconds=body.timeout_seconds)
         except asyncio.CancelledError:
             log_left(http)
             raise
 
-    @router.post(
-        "/fibonacci",
-        summary="Run a job",
-        operation_id="run_job",
-        response_model=JobResponse,
-        responses=problem_docs(*JOB_ERRORS),
-    )
-    async def run_job(body: BoundedJobRequest, http: Request) -> Response:  # type: ignore[valid-type]
-        """Generates the sequences, checks the end of every segment, and says where the time went."""
-        request: JobRequest = body
-        job = new_job(request, request.execution, caller_of(http))
-        (result,) = await run(http, request, job)
-        return _json(JobResponse.of(result), result.timing)
+    async def encoded(answer: Callable[[], BaseModel]) -> str:
+        if kernel.large_answers:
+            return await asyncio.to_thread(lambda: answer().model_dump_json())
+        return answer().model_dump_json()
 
     @router.post(
-        "/fibonacci/compare",
-        summary="Run a job locally, then distributed, and compare",
-        operation_id="compare",
-        response_model=CompareResponse,
-        responses=problem_docs(*JOB_ERRORS),
+        f"/{kernel.name}",
+        summary="Run a job",
+        description=kernel.summary,
+        operation_id=f"run_job{suffix}",
+        response_model=answers.job,
+        responses=problem_docs(*JOB_ERRORS, field=requests.first_field),
     )
-    async def compare(body: BoundedCompareRequest, http: Request) -> Response:  # type: ignore[valid-type]
+    async def run_job(body: JobRequest, http: Request) -> Response:  # type: ignore[valid-type]
+        request: Any = body
+        job = new_job(request, request.execution, caller_of(http))
+        (result,) = await run(http, request, job)
+        return _json(await encoded(lambda: answers.of(result)), result.timing)
+
+    @router.post(
+        f"/{kernel.name}/compare",
+        summary="Run a job locally, then distributed, and compare",
+        operation_id=f"compare{suffix}",
+        response_model=answers.comparison,
+        responses=problem_docs(*JOB_ERRORS, field=requests.first_field),
+    )
+    async def compare(body: CompareRequest, http: Request) -> Response:  # type: ignore[valid-type]
         """Both runs are really made, one after the other, under one deadline and one admission."""
-        request: CompareRequest = body
+        request: Any = body
         jobs = [new_job(request, how, caller_of(http)) for how in (Execution.LOCAL, Execution.DISTRIBUTED)]
         local, distributed = await run(http, request, *jobs)
-        answer = CompareResponse.of(local, distributed, max(1, dispatcher.num_workers))
-        return _json(answer, local.timing, distributed.timing)
+        pool_workers = max(1, dispatcher.num_workers)
+        content = await encoded(lambda: answers.compare(local, distributed, pool_workers))
+        return _json(content, local.timing, distributed.timing)
 
     return router
 
@@ -160,15 +171,15 @@ def _status_routes(dispatcher: Dispatcher, read_pool: ReadPool) -> APIRouter:
     return router
 
 
-def _json(model: JobResponse | CompareResponse, *timings: Timing) -> Response:
-    """The model as JSON, with the timings' sums in Server-Timing (milliseconds)."""
+def _json(content: str, *timings: Timing) -> Response:
+    """The answer, with the timings' sums in Server-Timing (milliseconds)."""
     queue = sum(timing.queued_seconds for timing in timings)
     compute = sum(timing.compute_seconds for timing in timings)
     total = sum(timing.total_seconds for timing in timings)
     parts = (("queue", queue), ("compute", compute), ("total", total))
     server_timing = ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in parts)
     return Response(
-        model.model_dump_json(),
+        content,
         media_type="application/json",
         headers={"Server-Timing": server_timing},
     )

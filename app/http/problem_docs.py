@@ -26,9 +26,9 @@ def add_problem_model(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI ``responses`` of these statuses, with an example each."""
-    return {status: _problem_doc(status) for status in statuses}
+def problem_docs(*statuses: int, field: str = "") -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI ``responses`` of these statuses, with an example each: of 422 that ``field`` of the body is wrong."""
+    return {status: _problem_doc(status, field) for status in statuses}
 
 
 EXAMPLE_ERRORS = (
@@ -41,7 +41,7 @@ EXAMPLE_ERRORS = (
 )
 
 
-def _problem_doc(status: int) -> dict[str, Any]:
+def _problem_doc(status: int, field: str) -> dict[str, Any]:
     problems = [job_problem(error)[0] for error in EXAMPLE_ERRORS]
     typed = [problem for problem in problems if problem.status == status]
     examples: dict[str, Any] = {
@@ -50,7 +50,7 @@ def _problem_doc(status: int) -> dict[str, Any]:
     if not typed or status == 422:
         value = untyped_problem(status).model_dump(exclude_none=True)
         if status == 422:
-            location = ["body", "sequence_size"]
+            location = ["body", field]
             value["errors"] = [{"location": location, "message": "Input should be a valid integer"}]
         examples["plain"] = {"value": value}
     doc: dict[str, Any] = {

@@ -22,8 +22,7 @@ PROBLEM_TYPES = {
         422,
         "Job too costly",
         "The job alone is predicted to need more core-seconds than the service admits; nothing was computed.",
-        "Ask for fewer or shorter sequences. The answer carries the predicted cost and the limit "
-        "(setting max_compute_seconds).",
+        "Ask for less. The answer carries the predicted cost and the limit (setting max_compute_seconds).",
     ),
     "queue-full": ProblemType(
         429,

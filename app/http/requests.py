@@ -1,76 +1,52 @@
 """What the API takes, and its errors: pydantic models that validate and document. ``app.http.answers`` has the rest."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.job import Execution
+from app.kernel import Offer
 from app.settings import Settings
 
-DEFAULT_SEQUENCE_SIZE = 100_000
-"""The tutorial's."""
+EXECUTION = "distributed: cut over the pool; local: all on one worker, in one call, one after another."
 
 
-class CompareRequest(BaseModel):
-    """A job to run twice: locally, then distributed."""
+class ServiceFields(BaseModel):
+    """What every request may say, whatever is to be computed."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        json_schema_extra={"examples": [{"sequence_size": 100_000, "num_sequences": 8}]},
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    sequence_size: int = DEFAULT_SEQUENCE_SIZE
-    num_sequences: int | None = None
     timeout_seconds: float | None = None
 
 
-class JobRequest(CompareRequest):
-    """A job: ``num_sequences`` sequences of the terms F(0)..F(sequence_size - 1)."""
+class JobRequests:
+    """The bodies that the routes of one kernel take: its own fields, and the service's."""
 
-    # From JSON an enum's value is a string: strict mode would want the member itself.
-    execution: Annotated[Execution, Field(strict=False)] = Field(
-        Execution.DISTRIBUTED,
-        description="distributed: cut over the pool; local: all on one worker, in one call, one after another.",
-    )
-
-
-RequestModel = TypeVar("RequestModel", bound=CompareRequest)
-
-
-def bounded(model: type[RequestModel], settings: Settings) -> type[RequestModel]:
-    """The request model with the settings' bounds, which then show in the OpenAPI document."""
-    fields: dict[str, Any] = {
-        "sequence_size": (
-            int,
-            Field(
-                min(DEFAULT_SEQUENCE_SIZE, settings.max_sequence_size),
-                ge=0,
-                le=settings.max_sequence_size,
-                description="Terms of each sequence, F(0)..F(n-1).",
+    def __init__(self, offer: Offer, settings: Settings) -> None:
+        own, prefix = offer.kernel.request(offer.limits), offer.kernel.prefix
+        timeout = Field(
+            None,
+            gt=0,
+            le=settings.max_timeout_seconds,
+            description=f"Deadline of the job; null: {settings.max_timeout_seconds:g}.",
+        )
+        bounded: Any = create_model("ServiceFields", __base__=ServiceFields, timeout_seconds=(float | None, timeout))
+        self.compare: Any = create_model(
+            f"{prefix}CompareRequest",
+            __base__=(bounded, own),
+            __doc__="A job to run twice: locally, then distributed.",
+        )
+        self.job: Any = create_model(
+            f"{prefix}JobRequest",
+            __base__=self.compare,
+            __doc__=own.__doc__,
+            # From JSON an enum's value is a string: strict mode would want the member itself.
+            execution=(
+                Annotated[Execution, Field(strict=False)],
+                Field(Execution.DISTRIBUTED, description=EXECUTION),
             ),
-        ),
-        "num_sequences": (
-            int | None,
-            Field(
-                None,
-                ge=1,
-                le=settings.max_num_sequences,
-                description="How many sequences; null: as many as the pool has workers.",
-            ),
-        ),
-        "timeout_seconds": (
-            float | None,
-            Field(
-                None,
-                gt=0,
-                le=settings.max_timeout_seconds,
-                description=f"Deadline of the job; null: {settings.max_timeout_seconds:g}.",
-            ),
-        ),
-    }
-    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)
+        )
+        self.first_field = next(iter(own.model_fields))
 
 
 class ErrorItem(BaseModel):

@@ -119,7 +119,7 @@ class Backlog:
 
     def settle(self, job: Progress) -> None:
         """Count anew what is left of the job, by what the cost model has learnt since its admission."""
-        self._set(job, job.line.remaining_seconds + job.out_seconds)
+        self._set(job, job.remainder.seconds + job.out_seconds)
 
     def remove(self, job: Progress) -> None:
         """Forget the job, and what was left of it."""

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from app.errors import JobError
 from app.job import BatchRecord, BatchResult, Job, JobResult, Segment, SegmentResult, Timing
-from app.kernels.fibonacci.terms import LastTerm
+from app.kernel import Part
 from app.queue.lanes import Lane
-from app.queue.line import Line
+from app.queue.parts import Parts
+from app.queue.remainder import Remainder
 
 MAX_BATCH_RECORDS = 1_000
 
@@ -16,7 +17,7 @@ class Piece:
     """One job's part of a batch. It keeps its identity when it has to be sent again."""
 
     __slots__ = (
-        "failed_checks", "first_sequence", "lane", "late", "progress", "record", "returned",
+        "failed_checks", "first_line", "lane", "late", "progress", "record", "returned",
         "seconds", "segments", "shunned_worker_id", "used_attempts", "worker_ids",
     )  # fmt: skip
 
@@ -24,13 +25,13 @@ class Piece:
         self,
         progress: "Progress",
         segments: tuple[Segment, ...],
-        first_sequence: int,
+        first_line: int,
         seconds: float,
         lane: Lane,
     ) -> None:
         self.progress = progress
         self.segments = segments
-        self.first_sequence = first_sequence
+        self.first_line = first_line
         self.seconds = seconds
         self.lane = lane
         self.used_attempts = 0
@@ -50,9 +51,9 @@ class Piece:
         """Whether its result is still waited for."""
         return not self.returned and self.progress.alive
 
-    def again(self, segment: Segment, sequence: int, wrong_worker_id: str) -> "Piece":
+    def again(self, segment: Segment, line: int, wrong_worker_id: str) -> "Piece":
         """One segment of this piece, which failed its check, as a piece of its own."""
-        piece = Piece(self.progress, (segment,), sequence, 0.0, self.lane)
+        piece = Piece(self.progress, (segment,), line, 0.0, self.lane)
         piece.used_attempts = self.used_attempts + 1
         piece.failed_checks = self.failed_checks + 1
         piece.shunned_worker_id = wrong_worker_id
@@ -60,23 +61,24 @@ class Piece:
 
 
 class Progress:
-    """A live job: its line of terms not yet handed out, and the tally of what came back."""
+    """A live job: what of it has not been handed out, and the tally of what came back."""
 
-    def __init__(self, number: int, job: Job, line: Line, now: float) -> None:
+    def __init__(self, number: int, job: Job, remainder: Remainder, now: float) -> None:
         self.number = number
         self.job = job
-        self.line = line
+        self.remainder = remainder
         self.accepted_at = now
-        self.predicted_seconds = self.unfinished_seconds = line.remaining_seconds
-        self.core_seconds = line.core_seconds
+        self.predicted_seconds = self.unfinished_seconds = remainder.seconds
+        self.core_seconds = remainder.core_seconds
         self.out_seconds = 0.0
         """Predicted seconds of the pieces that were cut off and have not come back."""
         self.finished: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
         self._queued_seconds: float | None = None
-        self._sizes: list[int] = []
-        self._missing_terms = job.sequence_size * job.num_sequences
-        self._missing_sequences = job.num_sequences  # what counts when they are all empty
-        self._last_term: LastTerm | None = None
+        self._counts: list[int] = []
+        self._missing_units = job.task.length * job.task.num_lines
+        self._missing_lines = job.task.num_lines  # what counts when they are all empty
+        self._parts = Parts(job.task)
+        """Of the last line; they are all equal."""
         self._num_segments = 0
         self._num_recomputed = 0
         self._num_batches = 0
@@ -98,7 +100,7 @@ class Progress:
     def accept(self, now: float) -> None:
         """The job is admitted and takes part from now on; what is in proportion to its size is not made before."""
         self.accepted_at = now
-        self._sizes = [0] * self.job.num_sequences
+        self._counts = [0] * self.job.task.num_lines
 
     def fail(self, error: JobError) -> None:
         """End the job with this error, unless it has ended."""
@@ -125,40 +127,42 @@ class Progress:
     ) -> list[Piece]:
         """Count what a worker did; returns what failed its check, as pieces to compute again."""
         piece.returned = True
-        sequence = piece.first_sequence
-        num_terms = 0
+        line = piece.first_line
+        num_units = 0
         wrong: list[Piece] = []
         for segment, done in zip(piece.segments, results, strict=True):
             expected = (segment.stop - segment.start) * segment.count
-            if done.verified and (done.num_terms, done.count) == (expected, segment.count):
-                num_terms += done.num_terms
-                self._count(segment, done, sequence)
+            if done.verified and (done.num_units, done.count) == (expected, segment.count):
+                num_units += done.num_units
+                self._count(segment, done, line)
             else:
                 self._num_recomputed += segment.count
-                wrong.append(piece.again(segment, sequence, result.worker_id))
-            sequence += segment.count if segment.stop == self.job.sequence_size else 0
+                wrong.append(piece.again(segment, line, result.worker_id))
+            line += segment.count if segment.stop == self.job.task.length else 0
         compute_seconds = sum(done.compute_seconds for done in results)
         self._compute_seconds += compute_seconds
         self._workers.add(result.worker_id)
         if (record := piece.record) is not None:
             record.worker_id, record.node_id = result.worker_id, result.node_id
-            record.num_terms, record.attempts = num_terms, piece.used_attempts + 1
+            record.num_units, record.attempts = num_units, piece.used_attempts + 1
             record.dispatched_at_seconds = dispatched_at - self.accepted_at
             record.returned_at_seconds = now - self.accepted_at
             record.worker_queued_seconds = result.queued_seconds
             record.compute_seconds = compute_seconds
-        if self._missing_terms == 0 and self._missing_sequences == 0 and self.alive:
+        if self._missing_units == 0 and self._missing_lines == 0 and self.alive:
             self.finished.set_result(self._result(now))
         return wrong
 
-    def _count(self, segment: Segment, done: SegmentResult, sequence: int) -> None:
+    def _count(self, segment: Segment, done: SegmentResult, line: int) -> None:
+        task = self.job.task
         self._num_segments += done.count
-        self._missing_terms -= done.num_terms
-        for i in range(sequence, sequence + done.count):
-            self._sizes[i] += done.num_terms // done.count
-        if segment.stop == self.job.sequence_size:
-            self._missing_sequences -= done.count
-        self._last_term = done.last_term or self._last_term
+        self._missing_units -= done.num_units
+        for i in range(line, line + done.count):
+            self._counts[i] += done.num_units // done.count
+        if segment.stop == task.length:
+            self._missing_lines -= done.count
+        if line + done.count == task.num_lines:
+            self._parts.add(segment.start, segment.stop, done.part or Part())
 
     def _result(self, now: float) -> JobResult:
         total_seconds = now - self.accepted_at
@@ -171,6 +175,6 @@ class Progress:
             predicted_compute_seconds=self.predicted_seconds,
         )
         return JobResult(
-            self.job, self._sizes, self._last_term, self._num_segments, self._num_recomputed,
+            self.job, self._counts, self._parts.whole, self._num_segments, self._num_recomputed,
             timing, self._records,
         )  # fmt: skip

@@ -1,10 +1,10 @@
-"""The jobs with terms that no worker has been given yet: whose turn it is, and how much of it goes into a batch."""
+"""The jobs of which a part has not been given to any worker: whose turn it is, and how much of it goes into a batch."""
 
-from app.queue.cost import CostModel, work_of_segments
+from app.queue.cost import CostModel
 from app.queue.fair_queue import JobQueue
 from app.queue.lanes import SHORT_SECONDS, Lane, lane_of
-from app.queue.line import Line
 from app.queue.live_job import Piece, Progress
+from app.queue.remainder import Remainder
 from app.settings import Settings
 
 GUIDED_FACTOR = 2
@@ -35,7 +35,7 @@ class WaitingJobs:
     def add(self, progress: Progress) -> None:
         """Queue a job."""
         self._jobs[progress.number] = progress
-        self._enter(progress, progress.line.remaining_seconds)
+        self._enter(progress, progress.remainder.seconds)
 
     def remove(self, progress: Progress) -> None:
         """Take a job out, if it is still there."""
@@ -52,42 +52,42 @@ class WaitingJobs:
         return None if number is None else self._jobs[number]
 
     def cut_batch(self, progress: Progress, num_workers: int) -> list[Piece]:
-        """The next stretch of ``progress``, one that ``peek`` named; small jobs that wait behind it ride along.
+        """The next piece of ``progress``, one that ``peek`` named; small jobs of its kernel that wait ride along.
 
         ``num_workers``: at least 1.
         """
-        pieces = [self._cut(progress, self._target_seconds(progress.line, num_workers))]
-        seconds = pieces[0].seconds
+        pieces = [self._cut(progress, self._target_seconds(progress.remainder, num_workers))]
+        seconds, kernel = pieces[0].seconds, progress.job.task.kernel
         while seconds < SHORT_SECONDS and (rider := self.peek(Lane.EXPRESS)) is not None:
-            rest = rider.line.remaining_seconds
-            if rider is progress or seconds + rest > SHORT_SECONDS:
+            rest = rider.remainder.seconds
+            if rider is progress or seconds + rest > SHORT_SECONDS or rider.job.task.kernel != kernel:
                 break
             pieces.append(self._cut(rider, rest))
             seconds += pieces[-1].seconds
         return pieces
 
-    def _target_seconds(self, line: Line, num_workers: int) -> float:
+    def _target_seconds(self, remainder: Remainder, num_workers: int) -> float:
         """Guided self-scheduling between a floor and a ceiling; both grow with what the ingress can dispatch."""
         settings = self._settings
         round_seconds = num_workers * settings.dispatch_cpu_seconds  # to send every worker one batch
-        floor = line.floor_seconds(max(settings.batch_floor_seconds, round_seconds))
+        floor = remainder.floor_seconds(max(settings.batch_floor_seconds, round_seconds))
         ceiling = max(settings.batch_ceiling_seconds, 2 * round_seconds, floor)
-        guided = line.remaining_seconds * len(self._jobs) / (GUIDED_FACTOR * num_workers)
+        guided = remainder.seconds * len(self._jobs) / (GUIDED_FACTOR * num_workers)
         return min(max(guided, floor), ceiling)
 
     def _cut(self, progress: Progress, seconds: float) -> Piece:
         lane, _ = self._entered[progress.number]
-        sequence = progress.line.sequence
-        segments = progress.line.cut(seconds)
-        predicted = self._cost.seconds(work_of_segments(segments))
+        line = progress.remainder.line
+        segments = progress.remainder.cut(seconds)
+        predicted = self._cost.batch_seconds(segments)
         self._queues[lane].serve(progress.job.caller, progress.number, predicted)
         progress.out_seconds += predicted
-        if progress.line.exhausted:
+        if progress.remainder.exhausted:
             self.remove(progress)
-        elif lane_of(progress.job, rest := progress.line.remaining_seconds) is not lane:
+        elif lane_of(progress.job, rest := progress.remainder.seconds) is not lane:
             self._exit(progress)
             self._enter(progress, rest)
-        return Piece(progress, segments, sequence, predicted, lane)
+        return Piece(progress, segments, line, predicted, lane)
 
     def _enter(self, progress: Progress, seconds: float) -> None:
         lane = lane_of(progress.job, seconds)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from app.dispatch.dispatcher import Dispatcher
 from app.errors import WorkerLostError
 from app.job import Batch, BatchResult
-from app.queue.cost import work_of_segments
 from benchmarks.simulation.parameters import Parameters
 from harness.simulated_worker import COST, SimulatedWorker, result_of
 
@@ -47,7 +46,7 @@ class SimulatedIngress:
             if worker is None:
                 raise WorkerLostError(worker_id)  # noqa: TRY301 (it is counted below)
             received_at = self._loop.time()
-            seconds = await worker.compute(COST.seconds(work_of_segments(batch.segments)))
+            seconds = await worker.compute(COST.batch_seconds(batch.segments))
             queued_seconds = self._loop.time() - received_at - seconds
             await asyncio.sleep(self._travel())
         except WorkerLostError:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.job import Job
+from app.kernels.fibonacci.task import FibonacciTask
 from benchmarks.simulation.ingress import SimulatedIngress
 from benchmarks.simulation.meter import Meter, run_metered
 from benchmarks.simulation.parameters import Parameters
@@ -69,7 +70,7 @@ class _Run:
     async def outcome(self) -> Outcome:
         parameters, ingresses = self._parameters, self._ingresses
         jobs = list(_jobs(parameters))
-        work_seconds = sum(COST.segment_seconds(0, job.sequence_size, job.num_sequences) for job in jobs)
+        work_seconds = sum(COST.seconds(job.task, 0, job.task.length, job.task.num_lines) for job in jobs)
         ideal_seconds = work_seconds / sum(1 / worker.slowness for worker in self._alive.values())
         for moment in self._moments_of_death(ideal_seconds):
             self._loop.call_at(moment, self._kill_any)
@@ -96,7 +97,7 @@ class _Run:
 
     async def _run(self, ingress: SimulatedIngress, job: Job) -> None:
         (result,) = await self._meter.awaiting(ingress.dispatcher.run(job))
-        if result.sizes != [job.sequence_size] * job.num_sequences:
+        if result.counts != [job.task.length] * job.task.num_lines:
             raise RuntimeError("a sequence came back short")
 
     def _moments_of_death(self, ideal_seconds: float) -> Iterable[float]:
@@ -128,8 +129,9 @@ class _Run:
 
 def _jobs(parameters: Parameters) -> Iterable[Job]:
     """A job for each ingress, of nearly equal size, at least a sequence each."""
-    each = COST.segment_seconds(0, parameters.sequence_terms)
+    terms = parameters.sequence_terms
+    each = COST.seconds(FibonacciTask(terms), 0, terms)
     sequences = round(parameters.seconds_per_worker * parameters.num_workers / each)
     for number in range(parameters.num_ingresses):
         share = (sequences + number) // parameters.num_ingresses
-        yield Job("", parameters.sequence_terms, max(1, share))
+        yield Job("", FibonacciTask(terms, max(1, share)))

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from app.job import Job
+from app.kernels.fibonacci.task import FibonacciTask
 from benchmarks.simulation.ingress import SimulatedIngress
 from benchmarks.simulation.meter import Meter, run_metered
 from benchmarks.simulation.parameters import Parameters
@@ -40,7 +41,10 @@ def dispatch_while_waiting(parameters: Parameters, shape: tuple[int, int], num_j
         ingress = SimulatedIngress(replace(parameters, num_workers=NUM_WORKERS), workers, parameters.seed)
         dispatcher = ingress.dispatcher
         dispatcher.set_workers(workers)
-        tasks = [asyncio.create_task(meter.awaiting(dispatcher.run(Job("", *shape)))) for _ in range(2 * num_jobs)]
+        tasks = [
+            asyncio.create_task(meter.awaiting(dispatcher.run(Job("", FibonacciTask(*shape)))))
+            for _ in range(2 * num_jobs)
+        ]
         await asyncio.sleep(0)
         admission_seconds, already_sent, meter.cpu_seconds = meter.cpu_seconds, ingress.num_batches, 0.0
         unfinished = dispatcher.num_unfinished_jobs

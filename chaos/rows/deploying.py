@@ -14,7 +14,7 @@ from chaos.load import open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.rows.workers import SETTLE_SECONDS
 from chaos.stage import Stage
-from harness.config import Change, Config, changed_config
+from harness.config import Change, Config, changed_config, limits_of
 from harness.processes import alive
 
 NEW_MAX_SIZE = 9_999_999
@@ -28,7 +28,7 @@ def redeployed(stage: Stage, settle_seconds: float = SETTLE_SECONDS) -> Outcome:
     """Changed settings: new replicas take over from the old ones."""
 
     def change(config: Config) -> None:
-        config["applications"][0]["args"]["max_sequence_size"] = NEW_MAX_SIZE
+        limits_of(config)["max_sequence_size"] = NEW_MAX_SIZE
 
     before = stage.workers()
     with open_loop(stage.url, stage.rate) as record:
@@ -70,7 +70,7 @@ def redeployed_without_worker(stage: Stage) -> Outcome:
 def _not_deployed(stage: Stage, import_path: str, *, keeps_settings: bool = True) -> Outcome:
     def change(config: Config) -> None:
         config["applications"][0]["import_path"] = import_path
-        config["applications"][0]["args"]["max_sequence_size"] = NEVER_MAX_SIZE
+        limits_of(config)["max_sequence_size"] = NEVER_MAX_SIZE
 
     before = max_size(stage)
     with open_loop(stage.url, stage.rate) as record:

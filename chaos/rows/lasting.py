@@ -10,7 +10,7 @@ from chaos.outcome import Check, Outcome, outcome_of
 from chaos.rows.deploying import deploy, max_size
 from chaos.rows.serving import HAPROXY, INGRESS, PROCESS_BACK
 from chaos.stage import Stage
-from harness.config import Config
+from harness.config import Config, limits_of
 from harness.processes import alive
 
 SECONDS, LEAST_SECONDS = 240.0, 180.0
@@ -23,7 +23,7 @@ def redeployed_and_killed(stage: Stage) -> Outcome:
     """A redeploy replaces both ingresses and all workers, then one of the new ingresses is killed."""
 
     def change(config: Config) -> None:
-        config["applications"][0]["args"]["max_sequence_size"] = NEW_MAX_SIZE
+        limits_of(config)["max_sequence_size"] = NEW_MAX_SIZE
 
     def new_ingresses() -> list[int]:
         return [process.pid for process in stage.processes(INGRESS) if process not in old]

@@ -136,7 +136,7 @@ async def _long_job_and_far_batch(stage: Stage, body: dict[str, Any]) -> dict[st
     far = await asyncio.to_thread(attach, stage, "run", str(FAR_INDEX), str(FAR_INDEX + FAR_TERMS))
     answer = await job
     right = answer.status == 200 and digest(answer.json()) == true_digest(JobSpec(SEQUENCE_SIZE, body["num_sequences"]))
-    failed = (not right) + (not far["verified"] or far["num_terms"] != FAR_TERMS)
+    failed = (not right) + (not far["verified"] or far["num_units"] != FAR_TERMS)
     return {"failed": failed, "far_seconds": far["compute_seconds"]}
 
 

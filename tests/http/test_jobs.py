@@ -11,6 +11,7 @@ from app.errors import WorkerLostError
 from app.job import Batch, BatchResult
 from app.settings import Settings
 from tests.http.client import Client, compute_batch, until, wait_forever
+from tests.tasks import fibonacci_with
 
 pytestmark = pytest.mark.anyio
 
@@ -213,6 +214,8 @@ async def test_a_caller_that_leaves_takes_its_own_job_along_and_no_other() -> No
 
 @pytest.mark.parametrize("path", ["/fibonacci", "/fibonacci/compare"])
 async def test_the_default_size_is_never_above_the_limit(path: str) -> None:
-    response = await Client(Settings(max_sequence_size=1000)).post(path, json={"num_sequences": 1})
+    response = await Client(Settings(kernels=fibonacci_with(max_sequence_size=1000))).post(
+        path, json={"num_sequences": 1}
+    )
     answer = response.json()
     assert response.status_code == 422 or max(answer.get("local", answer)["sizes"]) <= 1000

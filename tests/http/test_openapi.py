@@ -13,12 +13,24 @@ from app.dispatch.dispatcher import Dispatcher
 from app.http import answers, requests
 from app.http.api import create_app
 from app.http.problem_pages import PROBLEM_TYPES
+from app.kernel import offers_of
+from app.kernels.fibonacci.models import LastTermModel
 from app.settings import Settings
 from tests.http.client import Client, compute_batch, pool_of
+from tests.tasks import fibonacci_with
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
 DEFAULTS = Settings()
 RENEW = "python -m tests.http.test_openapi > tests/http/openapi.json"
+
+(OFFER,) = offers_of(DEFAULTS)
+OF_JOBS = {
+    model.__name__: model
+    for models in (requests.JobRequests(OFFER, DEFAULTS), answers.JobAnswers(OFFER.kernel))
+    for model in vars(models).values()
+    if isinstance(model, type)
+} | {"LastTermModel": LastTermModel}
+"""The models of the Fibonacci kernel's routes, by their names."""
 
 JOB_STATUSES = {"200", "400", "408", "413", "415", "422", "429", "500", "503", "504"}
 
@@ -93,7 +105,9 @@ def test_retry_after_is_documented(status: str) -> None:
 
 @pytest.mark.parametrize("model", ["JobRequest", "CompareRequest"])
 def test_the_limits_in_the_settings_are_in_the_document(model: str) -> None:
-    settings = Settings(max_sequence_size=200_000, max_num_sequences=123, max_timeout_seconds=45)
+    settings = Settings(
+        kernels=fibonacci_with(max_sequence_size=200_000, max_num_sequences=123), max_timeout_seconds=45
+    )
     fields = properties(model, settings)
     size, count, timeout = fields["sequence_size"], fields["num_sequences"], fields["timeout_seconds"]
     assert (size["minimum"], size["maximum"], size["default"]) == (0, 200_000, 100_000)
@@ -116,7 +130,7 @@ def test_every_example_of_a_model_is_one_of_it() -> None:
     for name, schema in document()["components"]["schemas"].items():
         examples = schema.get("examples", []) + ([schema["example"]] if "example" in schema else [])
         for example in examples:
-            model = getattr(requests, name, None) or getattr(answers, name)
+            model = getattr(answers, name, None) or OF_JOBS[name]
             assert set(example) <= set(model.model_validate(example).model_dump())
             found += 1
     assert found >= 3

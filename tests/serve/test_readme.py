@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.kernel import offers_of
 from app.settings import Settings
 from deployments.application import application
 from harness.service import Service
@@ -175,5 +176,7 @@ def test_the_file_configures_the_deployments_that_there_are() -> None:
 
 def test_the_file_sets_defaults_as_they_are() -> None:
     (configured,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
-    assert Settings.model_validate(configured["args"]) == Settings()
+    settings = Settings.model_validate(configured["args"])
+    assert offers_of(settings) == offers_of(Settings())
+    assert settings.model_copy(update={"kernels": Settings().kernels}) == Settings()
     assert configured["args"].keys() == Settings.model_fields.keys()

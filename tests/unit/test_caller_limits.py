@@ -10,8 +10,8 @@ from app.errors import CallerLimitError, QueueFullError
 from app.job import Job, JobResult
 from app.queue.admission import Backlog
 from app.queue.cost import CostModel
-from app.queue.line import Line
 from app.queue.live_job import Progress
+from app.queue.remainder import Remainder
 from app.settings import Settings
 from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job
@@ -33,7 +33,7 @@ def with_backlog(settings: Settings, use: Callable[[Callable[..., list[Progress]
 
         def admit(seconds: float, caller: str, count: int = 1) -> list[Progress]:
             jobs = [job(seconds, caller=caller) for _ in range(count)]
-            admitted = [Progress(next(numbers), one, Line(one, COST), 0.0) for one in jobs]
+            admitted = [Progress(next(numbers), one, Remainder(one, COST), 0.0) for one in jobs]
             backlog.admit(admitted, 2)
             return admitted
 

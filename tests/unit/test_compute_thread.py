@@ -14,11 +14,12 @@ from app.compute.slices import compute
 from app.compute.thread import Computed, ComputeThread, Results
 from app.job import Segment
 from harness import bounds
+from tests.tasks import segment
 
 Slices = Generator[None, None, Results]
 
-SHORT = Segment(0, 1_000, wants_last_term=True)
-ENDLESS = Segment(0, 10_000_000)
+SHORT = segment(0, 1_000)
+ENDLESS = segment(0, 10_000_000)
 """Minutes of computing."""
 
 
@@ -48,7 +49,7 @@ async def cancel(task: "asyncio.Task[Computed]") -> None:
 
 @pytest.mark.parametrize(
     "segments",
-    [[], [SHORT], [Segment(0, 0, 3)], [Segment(70_000, 90_000), Segment(0, 30_000, 2, wants_last_term=True)]],
+    [[], [SHORT], [segment(0, 0, 3)], [segment(70_000, 90_000), segment(0, 30_000, 2)]],
     ids=["nothing", "less than a slice", "empty sequences", "several slices"],
 )
 def test_the_results_are_those_of_compute(segments: list[Segment]) -> None:
@@ -63,7 +64,7 @@ def test_the_results_are_those_of_compute(segments: list[Segment]) -> None:
 def test_what_a_slice_computes_is_what_is_counted() -> None:
     async def main() -> None:
         async with in_time():
-            (result,), cpu_seconds = await ComputeThread().run([Segment(0, 30_000)])
+            (result,), cpu_seconds = await ComputeThread().run([segment(0, 30_000)])
         assert result.compute_seconds > 0
         assert cpu_seconds > 0
 
@@ -81,7 +82,7 @@ def test_the_cpu_time_of_all_of_a_callers_slices_is_counted_and_nobody_elses(mon
     async def main() -> None:
         thread = ComputeThread()
         async with in_time():
-            computed = await asyncio.gather(*(thread.run([Segment(0, stop)]) for stop in (300, 70, 0)))
+            computed = await asyncio.gather(*(thread.run([segment(0, stop)]) for stop in (300, 70, 0)))
         assert [one.cpu_seconds for one in computed] == [301, 71, 1]
 
     monkeypatch.setattr(thread, "compute", slices)
@@ -96,7 +97,7 @@ def test_a_short_one_is_done_long_before_a_long_one_that_began_first() -> None:
         await asyncio.sleep(0)
         async with in_time():
             (result,), _ = await thread.run([SHORT])
-        assert result.num_terms == 1_000
+        assert result.num_units == 1_000
         assert not long.done()
         await cancel(long)
 
@@ -118,7 +119,7 @@ def slices_taken(monkeypatch: pytest.MonkeyPatch, *callers: int) -> list[int]:
 
     async def main() -> None:
         thread = ComputeThread()
-        tasks = [asyncio.create_task(thread.run([Segment(0, stop)])) for stop in callers]
+        tasks = [asyncio.create_task(thread.run([segment(0, stop)])) for stop in callers]
         await asyncio.sleep(0)
         all_wait.set()
         async with in_time():
@@ -164,11 +165,11 @@ def test_newcomers_go_first_but_take_at_most_every_other_turn(monkeypatch: pytes
 
     async def main() -> None:
         thread = ComputeThread()
-        long = [asyncio.create_task(thread.run([Segment(0, 50)])) for _ in range(3)]
+        long = [asyncio.create_task(thread.run([segment(0, 50)])) for _ in range(3)]
         await asyncio.sleep(0)
         go_on[1].set()
         await asyncio.to_thread(paused.wait, 20.0)
-        new = [asyncio.create_task(thread.run([Segment(0, 1)])) for _ in range(5)]
+        new = [asyncio.create_task(thread.run([segment(0, 1)])) for _ in range(5)]
         await asyncio.sleep(0)
         go_on[20].set()
         async with in_time():
@@ -227,7 +228,7 @@ def test_a_cancelled_one_gets_no_slice_after_the_one_that_runs(monkeypatch: pyte
 
 @pytest.mark.parametrize(
     "segment",
-    [Segment(9_900_000, 10_000_000), Segment(9_999_999, 10_000_000, 1_000, wants_last_term=True)],
+    [segment(9_900_000, 10_000_000), segment(9_999_999, 10_000_000, 1_000)],
     ids=["adding", "seeding and checking"],
 )
 def test_the_thread_is_idle_soon_after_a_cancellation_far_out(

@@ -12,12 +12,14 @@ import pytest
 from app.dispatch.dispatcher import Dispatcher
 from app.errors import DeadlineError, DrainingError, QueueFullError, RefusedError, TooCostlyError
 from app.job import Batch, BatchResult, Execution, Job
-from app.queue.cost import IDLE_SECONDS, work_of, work_of_segments
+from app.kernel import Part
+from app.queue.cost import IDLE_SECONDS
 from app.queue.lanes import SHORT_SECONDS
 from app.settings import Settings
 from harness.simulated_worker import COST
 from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, Call, SimulatedPool, assert_nothing_is_left, job, submit
+from tests.tasks import job_of, segment
 
 MINUTES = 600.0
 MILLISECOND = 0.001
@@ -30,17 +32,17 @@ async def cancel(task: "asyncio.Task[Any]") -> None:
 
 
 def seconds_of(batch: Batch) -> float:
-    return COST.seconds(work_of_segments(batch.segments))
+    return COST.batch_seconds(batch.segments)
 
 
 # One job
 
 
-def test_every_sequence_comes_back_whole() -> None:
+def test_every_line_comes_back_whole() -> None:
     async def main() -> None:
         pool = SimulatedPool(3)
-        (result,) = await pool.dispatcher.run(job(0.7, num_sequences=5))
-        assert result.sizes == [result.job.sequence_size] * 5
+        (result,) = await pool.dispatcher.run(job(0.7, num_lines=5))
+        assert result.counts == [result.job.task.length] * 5
         assert result.num_segments == sum(s.count for call in pool.calls for s in call.batch.segments)
         assert result.num_recomputed == 0
         assert_nothing_is_left(pool)
@@ -49,23 +51,22 @@ def test_every_sequence_comes_back_whole() -> None:
 
 
 @pytest.mark.parametrize("execution", Execution)
-@pytest.mark.parametrize("num_sequences", [1, 1_000])
-def test_empty_sequences_come_back(execution: Execution, num_sequences: int) -> None:
+@pytest.mark.parametrize("num_lines", [1, 1_000])
+def test_empty_lines_come_back(execution: Execution, num_lines: int) -> None:
     async def main() -> None:
         pool = SimulatedPool(2)
-        (result,) = await pool.dispatcher.run(Job("", 0, num_sequences, execution))
-        assert result.sizes == [0] * num_sequences
-        assert result.last_term is None
+        (result,) = await pool.dispatcher.run(job_of(0, num_lines, execution))
+        assert result.counts == [0] * num_lines
+        assert result.part == Part()
         assert_nothing_is_left(pool)
 
     run_virtually(main())
 
 
-def test_the_last_term_is_that_of_the_sequence() -> None:
+def test_what_is_found_is_of_the_end_of_the_line() -> None:
     async def main() -> None:
-        (result,) = await SimulatedPool(3).dispatcher.run(job(0.7, num_sequences=5))
-        assert result.last_term is not None
-        assert result.last_term.index == result.job.sequence_size - 1
+        (result,) = await SimulatedPool(3).dispatcher.run(job(0.7, num_lines=5))
+        assert result.part == Part({"index": result.job.task.length - 1})
 
     run_virtually(main())
 
@@ -75,7 +76,7 @@ def test_a_local_job_goes_in_one_call_to_one_worker() -> None:
         pool = SimulatedPool(4)
         (result,) = await pool.dispatcher.run(job(2.0, 10, Execution.LOCAL))
         assert len(pool.calls) == 1
-        assert result.sizes == [result.job.sequence_size] * 10
+        assert result.counts == [result.job.task.length] * 10
         assert (result.timing.num_batches, result.timing.num_workers) == (1, 1)
         assert_nothing_is_left(pool)
 
@@ -102,7 +103,7 @@ def test_the_records_of_a_job_add_up() -> None:
         pool = SimulatedPool(2)
         (result,) = await pool.dispatcher.run(job(1.0, 3))
         records = result.batches
-        assert sum(record.num_terms for record in records) == 3 * result.job.sequence_size
+        assert sum(record.num_units for record in records) == 3 * result.job.task.length
         assert sum(record.compute_seconds for record in records) == pytest.approx(result.timing.compute_seconds)
         assert all(0 <= record.dispatched_at_seconds < record.returned_at_seconds for record in records)
         assert max(record.returned_at_seconds for record in records) == result.timing.total_seconds
@@ -219,7 +220,7 @@ def test_five_hundred_workers_reach_95_percent_of_the_ideal() -> None:
     async def main() -> None:
         pool = SimulatedPool(500, settings, latency_seconds=0.005, dispatch_seconds=0.0003)
         (result,) = await pool.dispatcher.run(job(0.59, 8_500))
-        ideal_seconds = COST.segment_seconds(0, result.job.sequence_size, 8_500) / 500
+        ideal_seconds = COST.seconds(result.job.task, 0, result.job.task.length, 8_500) / 500
         assert ideal_seconds == pytest.approx(10.0, rel=0.02)
         assert result.timing.total_seconds <= ideal_seconds / 0.95
         assert_nothing_is_left(pool)
@@ -414,16 +415,15 @@ def test_a_job_rides_along_only_if_the_batch_stays_short() -> None:
 def test_each_job_of_a_coalesced_batch_gets_only_its_own() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
-        jobs = [Job(str(n), 100 + n, 1 + n % 3) for n in range(20)]
+        jobs = [job_of(100 + n, 1 + n % 3, job_id=str(n)) for n in range(20)]
         results = await asyncio.gather(*(submit(pool, each) for each in jobs))
         assert max(len(call.batch.segments) for call in pool.calls) > 10
         for expected, (result,) in zip(jobs, results, strict=True):
-            size, count = expected.sequence_size, expected.num_sequences
-            assert (result.job, result.sizes) == (expected, [size] * count)
-            assert result.last_term is not None
-            assert result.last_term.index == size - 1
-            assert sum(record.num_terms for record in result.batches) == size * count
-            assert result.timing.compute_seconds == pytest.approx(COST.segment_seconds(0, size, count))
+            size, count = expected.task.length, expected.task.num_lines
+            assert (result.job, result.counts) == (expected, [size] * count)
+            assert result.part == Part({"index": size - 1})
+            assert sum(record.num_units for record in result.batches) == size * count
+            assert result.timing.compute_seconds == pytest.approx(COST.seconds(expected.task, 0, size, count))
 
     run_virtually(main())
 
@@ -457,7 +457,7 @@ def test_a_job_that_costs_too_much_alone_is_refused() -> None:
 def test_nothing_as_large_as_the_job_is_made_for_one_that_is_refused() -> None:
     async def main() -> None:
         pool = SimulatedPool(2, Settings(max_compute_seconds=10.0))
-        await refusal_of(pool, TooCostlyError, Job("", 1, 10**12))
+        await refusal_of(pool, TooCostlyError, job_of(1, 10**12))
 
     run_virtually(main())
 
@@ -570,7 +570,7 @@ def test_draining_refuses_new_jobs_and_finishes_the_old() -> None:
         pool.dispatcher.draining = True
         await refusal_of(pool, DrainingError, job(MILLISECOND))
         (result,) = await old
-        assert result.sizes == [result.job.sequence_size]
+        assert result.counts == [result.job.task.length]
         assert_nothing_is_left(pool)
 
     run_virtually(main())
@@ -656,7 +656,7 @@ def test_what_is_ahead_is_what_waits_and_what_is_on_the_workers() -> None:
                 out = sum(seconds_of(call.batch) for call in pool.calls if call.outcome == "running")
                 out += sum(piece.seconds for piece in pool.dispatcher._scheduler._retries)
                 assert progress.out_seconds == pytest.approx(out)
-                assert progress.unfinished_seconds == pytest.approx(progress.line.remaining_seconds + out, abs=0.1)
+                assert progress.unfinished_seconds == pytest.approx(progress.remainder.seconds + out, abs=0.1)
         assert (await task)[0].num_recomputed > 1
 
     run_virtually(main())
@@ -685,7 +685,7 @@ def test_the_batch_mates_of_a_cancelled_job_are_untouched(which: int) -> None:
         assert len(pool.calls[-1].batch.segments) == 9
         await cancel(tasks.pop(which))
         results = await asyncio.gather(*tasks)
-        assert all(result.sizes == [result.job.sequence_size] for (result,) in results)
+        assert all(result.counts == [result.job.task.length] for (result,) in results)
         assert {call.outcome for call in pool.calls} == {"returned"}
         assert_nothing_is_left(pool)
 
@@ -768,10 +768,11 @@ def test_a_batch_is_sent_from_an_empty_context() -> None:
 def test_the_cost_model_learns_from_what_comes_back() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
-        work = work_of(0, 100_000)
-        pool.dispatcher.cost.observe(work, 10 * COST.seconds(work), 10 * COST.seconds(work))
+        batch = [segment(0, 100_000)]
+        seconds = COST.batch_seconds(batch)
+        pool.dispatcher.cost.observe(batch, 10 * seconds, 10 * seconds)
         await pool.dispatcher.run(job(1.0, 10))
-        assert pool.dispatcher.cost.seconds(work) == pytest.approx(COST.seconds(work), rel=0.3)
+        assert pool.dispatcher.cost.batch_seconds(batch) == pytest.approx(seconds, rel=0.3)
 
     run_virtually(main())
 
@@ -783,7 +784,7 @@ def test_however_often_it_is_asked_an_idle_time_is_over_once() -> None:
         for _ in range(20):
             await asyncio.sleep(0.15)
             with pytest.raises(TooCostlyError):
-                await pool.dispatcher.run(Job("", 10_000_000, 10_000))
+                await pool.dispatcher.run(job_of(10_000_000, 10_000))
         return pool.dispatcher.cost.speed
 
     assert run_virtually(main()) == pytest.approx(1 - 0.8 * math.exp(-3.0 / IDLE_SECONDS))

@@ -24,6 +24,7 @@ from app.dispatch.pool import Worker
 from app.dispatch.watch import WATCH_SECONDS
 from app.errors import ComputationError, DeadlineError, DrainingError, NoWorkerError, RefusedError, WorkerLostError
 from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment, SegmentResult
+from app.kernel import Part
 from app.queue.lanes import MAX_FULL, MAX_FULL_AND_EXPRESS, MAX_LONG, SHORT_SECONDS, Lane
 from app.queue.live_job import Piece, Progress
 from app.settings import Settings
@@ -52,8 +53,8 @@ MOMENT = 1e-8
 ROUNDING = 1e-6
 """Seconds: more than all moments together, and than a sum is wrong by."""
 
-Part = tuple[str, int, Segment]
-"""One segment of a job: the job's id, the sequence in which the segment begins, the segment."""
+JobPart = tuple[str, int, Segment]
+"""One segment of a job: the job's id, the line in which the segment begins, the segment."""
 
 COUNTED: Counted = defaultdict(list)
 """The segments that were counted for each job, by its id."""
@@ -69,10 +70,10 @@ def segments_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fills ``COUNTED``."""
     count = Progress._count
 
-    def spy(progress: Progress, segment: Segment, done: SegmentResult, sequence: int) -> None:
+    def spy(progress: Progress, segment: Segment, done: SegmentResult, line: int) -> None:
         assert done.verified
-        COUNTED[progress.job.job_id].append((sequence, segment))
-        count(progress, segment, done, sequence)
+        COUNTED[progress.job.job_id].append((line, segment))
+        count(progress, segment, done, line)
 
     monkeypatch.setattr(Progress, "_count", spy)
 
@@ -121,12 +122,12 @@ class WatchedPool(SimulatedPool):
         return result
 
 
-def parts_of(piece: Piece) -> Iterator[Part]:
+def parts_of(piece: Piece) -> Iterator[JobPart]:
     """The piece's segments, which the worker's answer names in this order."""
-    sequence, job = piece.first_sequence, piece.progress.job
+    line, job = piece.first_line, piece.progress.job
     for segment in piece.segments:
-        yield job.job_id, sequence, segment
-        sequence += segment.count if segment.stop == job.sequence_size else 0
+        yield job.job_id, line, segment
+        line += segment.count if segment.stop == job.task.length else 0
 
 
 class DispatcherMachine(RuleBasedStateMachine):
@@ -141,8 +142,8 @@ class DispatcherMachine(RuleBasedStateMachine):
         self.troubled = False
         """Whether a worker has ever been frozen, cut off, lost or lied."""
         self.num_harms = 0
-        self.harms: Counter[Part] = Counter()
-        self.failed_checks: Counter[Part] = Counter()
+        self.harms: Counter[JobPart] = Counter()
+        self.failed_checks: Counter[JobPart] = Counter()
         self.doomed: set[str] = set()
         """Ids of the jobs that can only fail: a part of them has met with too much."""
         self.all_as_predicted = True
@@ -272,13 +273,13 @@ class DispatcherMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.troubled and self.pool.worker_ids)
     @rule(
         seconds=st.sampled_from([0.004, 0.05, 0.3, 1.5]),
-        num_sequences=st.sampled_from([1, 4]),
+        num_lines=st.sampled_from([1, 4]),
         execution=st.sampled_from(Execution),
         others=st.sampled_from([0.003, 0.03, 0.1, 0.25]),
     )
-    def submit_beside_a_stream(self, seconds: float, num_sequences: int, execution: Execution, others: float) -> None:
+    def submit_beside_a_stream(self, seconds: float, num_lines: int, execution: Execution, others: float) -> None:
         """While callers post jobs as fast as they are answered, nobody else waits much longer than its share."""
-        asked = self.ask([replace(job(seconds, num_sequences, execution), job_id=next(self.job_ids))], None)
+        asked = self.ask([replace(job(seconds, num_lines, execution), job_id=next(self.job_ids))], None)
         tiny = others <= SHORT_SECONDS
         callers = TINY_CALLERS if tiny else CALLERS
         cost = self.cost(asked.jobs)
@@ -303,7 +304,7 @@ class DispatcherMachine(RuleBasedStateMachine):
         assert not self.pool.probes or not self.all_as_predicted, "nothing is late"
 
     def cost(self, jobs: list[Job]) -> float:
-        return sum(COST.segment_seconds(0, one.sequence_size, one.num_sequences) for one in jobs)
+        return sum(COST.seconds(one.task, 0, one.task.length, one.task.num_lines) for one in jobs)
 
     # Answers
 
@@ -435,9 +436,9 @@ class DispatcherMachine(RuleBasedStateMachine):
     def check(self, result: JobResult) -> None:
         job = result.job
         assert_each_term_once(job, COUNTED[job.job_id])
-        assert result.sizes == [job.sequence_size] * job.num_sequences
-        assert sum(record.num_terms for record in result.batches) <= sum(result.sizes)
-        assert (result.last_term is None) == (job.sequence_size == 0)
+        assert result.counts == [job.task.length] * job.task.num_lines
+        assert sum(record.num_units for record in result.batches) <= sum(result.counts)
+        assert (result.part == Part()) == (job.task.length == 0)
 
     def is_doomed(self, asked: Asked) -> bool:
         return any(job.job_id in self.doomed for job in asked.jobs)

@@ -15,7 +15,7 @@ from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left
 
 Counted = dict[str, list[tuple[int, Segment]]]
-"""Segments with the sequence each was counted for, by job id."""
+"""Segments with the line each was counted for, by job id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     seen: Counted = defaultdict(list)
     count = Progress._count
 
-    def spy(progress: Progress, segment: Segment, done: SegmentResult, sequence: int) -> None:
-        seen[progress.job.job_id].append((sequence, segment))
-        count(progress, segment, done, sequence)
+    def spy(progress: Progress, segment: Segment, done: SegmentResult, line: int) -> None:
+        seen[progress.job.job_id].append((line, segment))
+        count(progress, segment, done, line)
 
     monkeypatch.setattr(Progress, "_count", spy)
     return seen
@@ -70,12 +70,12 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
 
 def assert_each_term_once(job: Job, segments: list[tuple[int, Segment]]) -> None:
     """Laid side by side the segments are the job's line."""
-    sequence = position = 0
+    line = position = 0
     for first, segment in sorted(segments, key=lambda item: (item[0], item[1].start)):
-        assert (first, segment.start) == (sequence, position)
-        ends = segment.stop == job.sequence_size
-        sequence, position = sequence + segment.count * ends, 0 if ends else segment.stop
-    assert (sequence, position) == (job.num_sequences, 0)
+        assert (first, segment.start) == (line, position)
+        ends = segment.stop == job.task.length
+        line, position = line + segment.count * ends, 0 if ends else segment.stop
+    assert (line, position) == (job.task.num_lines, 0)
 
 
 async def play(pool: SimulatedPool, script: list[tuple[float, Post | Lose | Join]]) -> list[JobResult]:
@@ -111,9 +111,9 @@ def test_answers_are_exact_and_nothing_is_left(
         pool.replacement_seconds = 3.0
         pool.is_wrong = lambda worker_id, segment: wrong and worker_id == "w0" and segment.start % 2 == 0
         for result in await play(pool, script):
-            assert result.sizes == [result.job.sequence_size] * result.job.num_sequences
+            assert result.counts == [result.job.task.length] * result.job.task.num_lines
             assert_each_term_once(result.job, counted[result.job.job_id])
-            assert sum(record.num_terms for record in result.batches) <= sum(result.sizes)
+            assert sum(record.num_units for record in result.batches) <= sum(result.counts)
         await asyncio.sleep(10.0)
         assert_nothing_is_left(pool)
         assert pool.most_in_flight <= 3

@@ -20,7 +20,7 @@ def outcomes(pool: SimulatedPool, worker_id: str) -> Counter[str]:
     return Counter(call.outcome for call in pool.calls if call.worker_id == worker_id)
 
 
-def num_terms(pool: SimulatedPool, outcome: str = "") -> int:
+def num_units(pool: SimulatedPool, outcome: str = "") -> int:
     """Terms that were sent to workers."""
     calls = [call for call in pool.calls if outcome in ("", call.outcome)]
     return sum((s.stop - s.start) * s.count for call in calls for s in call.batch.segments)
@@ -39,7 +39,7 @@ def test_what_a_frozen_worker_has_is_computed_elsewhere_and_no_attempt_is_used_u
         await asyncio.sleep(0.5)
         pool.freeze("w1")
         (result,) = await task
-        assert result.sizes == [result.job.sequence_size] * 60
+        assert result.counts == [result.job.task.length] * 60
         assert {record.attempts for record in result.batches} == {1}
         assert "w1" in {record.worker_id for record in result.batches}  # what it did before
         assert outcomes(pool, "w1")["cancelled"] == 2
@@ -72,7 +72,7 @@ def test_a_frozen_worker_gets_nothing_more_and_is_used_again_once_it_goes_on() -
         await asyncio.sleep(1.0)
         assert sum(call.sent_at > 15.0 for call in pool.calls if call.worker_id == "w1") > 1
         (result,) = await task
-        assert result.sizes == [result.job.sequence_size] * 400
+        assert result.counts == [result.job.task.length] * 400
         await idle(pool)
 
     run_virtually(main())
@@ -87,7 +87,7 @@ def test_the_first_result_counts_and_the_second_is_not_counted_again() -> None:
         await asyncio.sleep(4.5)
         pool.thaw("w1")
         (result,) = await task
-        assert sum(record.num_terms for record in result.batches) == sum(result.sizes)
+        assert sum(record.num_units for record in result.batches) == sum(result.counts)
         await idle(pool)
         assert outcomes(pool, "w1")["running"] == 0
 
@@ -107,9 +107,9 @@ def test_a_late_batch_whose_worker_then_dies_is_not_sent_a_third_time() -> None:
         pool.kill("w1")
         (result,) = await task
         assert outcomes(pool, "w1")["lost"] == 2
-        assert num_terms(pool) == sum(result.sizes) + num_terms(pool, outcome="lost")
+        assert num_units(pool) == sum(result.counts) + num_units(pool, outcome="lost")
         assert {record.attempts for record in result.batches} == {1, 2}, "what was on it when it died has used one"
-        assert sum(result.sizes) == 400 * result.job.sequence_size
+        assert sum(result.counts) == 400 * result.job.task.length
         await idle(pool)
 
     run_virtually(main())
@@ -120,7 +120,7 @@ def test_a_job_that_hangs_its_workers_until_they_are_killed_fails_after_three() 
         """A worker that begins the poison stands still; it is killed 15 s later."""
 
         def begins(self, call: Call) -> None:
-            if any(segment.stop == poison.sequence_size for segment in call.batch.segments):
+            if any(segment.stop == poison.task.length for segment in call.batch.segments):
                 self.freeze(call.worker_id)
                 self._loop.call_later(15.0, self.kill, call.worker_id)
 
@@ -215,7 +215,7 @@ def test_a_second_worker_that_freezes_too_is_no_harm() -> None:
         await asyncio.sleep(4.5)
         pool.freeze("w2")
         (result,) = await task
-        assert result.sizes == [result.job.sequence_size] * 60
+        assert result.counts == [result.job.task.length] * 60
         pool.thaw("w1")
         pool.thaw("w2")
         await idle(pool)
@@ -232,7 +232,7 @@ def test_a_worker_that_freezes_after_an_idle_time_is_noticed_too() -> None:
         await asyncio.sleep(0.5)
         pool.freeze("w1")
         (result,) = await task
-        assert result.sizes == [result.job.sequence_size] * 20
+        assert result.counts == [result.job.task.length] * 20
 
     run_virtually(main())
 
@@ -248,7 +248,7 @@ def test_jobs_wait_while_every_worker_stands_still() -> None:
         assert not task.done()
         pool.thaw("w0")
         (result,) = await task
-        assert result.sizes == [result.job.sequence_size] * 20
+        assert result.counts == [result.job.task.length] * 20
 
     run_virtually(main())
 
@@ -361,7 +361,7 @@ def test_when_the_ingress_itself_stood_still_nothing_is_late(caplog: pytest.LogC
         stood_still_seconds = 30.0
         (result,) = await task
         assert Counter(call.outcome for call in pool.calls).keys() == {"returned"}
-        assert num_terms(pool) == sum(result.sizes)
+        assert num_units(pool) == sum(result.counts)
         assert not caplog.records
 
     run_virtually(main())

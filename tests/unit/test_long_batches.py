@@ -88,7 +88,7 @@ def test_one_that_lost_its_worker_does_not_keep_the_next_to_itself() -> None:
 def test_what_was_not_computed_of_a_job_that_ends_early_is_not_charged() -> None:
     async def main() -> None:
         pool = SimulatedPool(2, Settings(max_compute_seconds=1e6))
-        other = asyncio.create_task(pool.dispatcher.run(job(4.0, num_sequences=200, caller="bob")))
+        other = asyncio.create_task(pool.dispatcher.run(job(4.0, num_lines=200, caller="bob")))
         await asyncio.sleep(1.0)
         with pytest.raises(DeadlineError):
             await pool.dispatcher.run(minutes(caller="alice"), timeout_seconds=1.0)

@@ -9,11 +9,12 @@ import pytest
 
 from app.dispatch.dispatcher import Dispatcher
 from app.errors import ComputationError, NoWorkerError, WorkerLostError
-from app.job import Batch, Job, Segment
+from app.job import Batch, Segment
 from app.queue.lanes import MAX_FULL_AND_EXPRESS
 from app.settings import Settings
 from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left, job, local, submit
+from tests.tasks import job_of
 
 MILLISECOND = 0.001
 POISON_SIZE = 666
@@ -39,7 +40,7 @@ def test_a_job_survives_the_loss_of_a_worker() -> None:
         await asyncio.sleep(1.05)
         pool.kill("w1")
         (result,) = await task
-        assert result.sizes == [result.job.sequence_size] * 20
+        assert result.counts == [result.job.task.length] * 20
         assert Counter(call.outcome for call in pool.calls)["lost"] >= 2
         await settled(pool)
 
@@ -255,7 +256,7 @@ def test_a_poison_job_fails_after_three_attempts() -> None:
         pool = SimulatedPool(5)
         pool.is_poison = is_poison
         with pytest.raises(ComputationError, match="3 workers") as caught:
-            await pool.dispatcher.run(Job("", POISON_SIZE, 1))
+            await pool.dispatcher.run(job_of(POISON_SIZE, 1))
         assert isinstance(caught.value.__cause__, WorkerLostError)
         assert len(pool.calls) == 3
         assert len(pool.worker_ids) == 2
@@ -270,11 +271,11 @@ def test_the_batch_mates_of_a_poison_job_succeed() -> None:
         pool.is_poison = is_poison
         pool.replacement_seconds = 2.0
         mates = [submit(pool, job(MILLISECOND)) for _ in range(5)]
-        poison = submit(pool, Job("", POISON_SIZE, 1))
+        poison = submit(pool, job_of(POISON_SIZE, 1))
         mates += [submit(pool, job(MILLISECOND)) for _ in range(5)]
         with pytest.raises(ComputationError):
             await poison
-        assert all(result.sizes == [result.job.sequence_size] for (result,) in await asyncio.gather(*mates))
+        assert all(result.counts == [result.job.task.length] for (result,) in await asyncio.gather(*mates))
         assert len([call for call in pool.calls if any(map(is_poison, call.batch.segments))]) == 3
         await settled(pool)
 
@@ -286,7 +287,7 @@ def test_the_jobs_of_a_failed_coalesced_batch_are_sent_separately() -> None:
         pool = SimulatedPool(2, latency_seconds=0.02)
         pool.is_poison = is_poison
         pool.replacement_seconds = 2.0
-        jobs = [job(MILLISECOND) for _ in range(10)] + [Job("", POISON_SIZE, 1)]
+        jobs = [job(MILLISECOND) for _ in range(10)] + [job_of(POISON_SIZE, 1)]
         await asyncio.gather(*(submit(pool, each) for each in jobs), return_exceptions=True)
         first = next(n for n, call in enumerate(pool.calls) if any(map(is_poison, call.batch.segments)))
         assert len(pool.calls[first].batch.segments) > 1
@@ -341,7 +342,7 @@ def test_retries_do_not_pile_up_behind_a_long_local_job() -> None:
         pool.before = fail_once(lambda batch: len(batch.segments) > 1)
         long = submit(pool, local(60.0))
         await asyncio.sleep(1.0)
-        await asyncio.gather(*(submit(pool, Job("", 100, 1)) for _ in range(50)))
+        await asyncio.gather(*(submit(pool, job_of(100, 1)) for _ in range(50)))
         long.cancel()
         assert pool.most_in_flight <= 1 + MAX_FULL_AND_EXPRESS
 
@@ -354,7 +355,7 @@ def test_while_a_retry_waits_for_a_worker_of_its_own_the_others_get_new_work() -
         pool.before = fail_once(lambda batch: batch.segments[0].stop == 500)
         tasks = [submit(pool, local(0.5)) for _ in range(2)]
         await asyncio.sleep(0.1)
-        tasks.append(submit(pool, Job("", 500, 1)))
+        tasks.append(submit(pool, job_of(500, 1)))
         await asyncio.sleep(0.1)
         assert pool.dispatcher._scheduler._retries
         (result,) = await pool.dispatcher.run(job(MILLISECOND))
@@ -371,7 +372,7 @@ def test_a_batch_that_the_pool_cancelled_goes_again() -> None:
         await asyncio.sleep(0.05)
         pool.calls[0].answer.cancel()
         (result,) = await task
-        assert result.sizes == [result.job.sequence_size]
+        assert result.counts == [result.job.task.length]
 
     run_virtually(main())
 
@@ -414,7 +415,7 @@ def test_a_worker_that_joins_in_time_rescues_the_jobs() -> None:
         pool.replacement_seconds = 20.0
         pool.kill("w0")
         (result,) = await task
-        assert result.sizes == [result.job.sequence_size] * 20
+        assert result.counts == [result.job.task.length] * 20
         assert result.timing.total_seconds == pytest.approx(20 + 20, rel=0.1)
         await settled(pool)
 
@@ -458,7 +459,7 @@ def test_a_segment_that_fails_its_check_is_computed_again_on_another_worker() ->
         wrong, right = (call for call in pool.calls if call.batch.segments[0].start == 0)
         assert wrong.worker_id == "w0" != right.worker_id
         assert result.num_recomputed == 1
-        assert result.sizes == [result.job.sequence_size]
+        assert result.counts == [result.job.task.length]
         await settled(pool)
 
     run_virtually(main())
@@ -469,11 +470,11 @@ def test_only_the_wrong_segment_of_a_batch_is_computed_again() -> None:
         pool = SimulatedPool(2, latency_seconds=0.02)
         verdicts = iter([True])
         pool.is_wrong = lambda _, segment: segment.stop == 500 and next(verdicts, False)
-        jobs = [Job("", size, 1) for size in (100, 101, 102, 103, 104, 105, 106, 500, 107)]
+        jobs = [job_of(size, 1) for size in (100, 101, 102, 103, 104, 105, 106, 500, 107)]
         results = await asyncio.gather(*(submit(pool, each) for each in jobs))
         assert [result.num_recomputed for (result,) in results] == [0] * 7 + [1, 0]
         sent = Counter(segment.stop for call in pool.calls for segment in call.batch.segments)
-        assert sent == {each.sequence_size: 1 for each in jobs} | {500: 2}
+        assert sent == {each.task.length: 1 for each in jobs} | {500: 2}
         await settled(pool)
 
     run_virtually(main())
@@ -503,13 +504,13 @@ def test_nobody_computes_for_a_job_that_has_failed() -> None:
     run_virtually(main())
 
 
-def test_every_wrong_sequence_is_counted() -> None:
+def test_every_wrong_line_is_counted() -> None:
     async def main() -> None:
         pool = SimulatedPool(2)
         pool.is_wrong = lambda worker_id, segment: worker_id == "w0" and segment.count == 50
-        (result,) = await pool.dispatcher.run(Job("", 100, 50))
+        (result,) = await pool.dispatcher.run(job_of(100, 50))
         assert result.num_recomputed == 50
-        assert result.sizes == [100] * 50
+        assert result.counts == [100] * 50
         assert result.num_segments == 50
 
     run_virtually(main())

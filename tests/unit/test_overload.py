@@ -11,8 +11,8 @@ from app.errors import QueueFullError
 from app.job import Execution, Job
 from app.queue.admission import PASSING, RELAXED, TURNS_SECONDS, Backlog
 from app.queue.cost import CostModel
-from app.queue.line import Line
 from app.queue.live_job import Progress
+from app.queue.remainder import Remainder
 from app.settings import Settings
 from harness.virtual_time import run_virtually
 from tests.simulated_pool import SimulatedPool, job
@@ -105,7 +105,7 @@ def with_backlog(use: Callable[[Admit, Backlog], None]) -> None:
         def admit(seconds: float, caller: str = "", now: float | None = None) -> Sequence[Progress]:
             number = next(numbers)
             one = job(seconds, caller=caller)
-            admitted = [Progress(number, one, Line(one, CostModel()), number * LONG if now is None else now)]
+            admitted = [Progress(number, one, Remainder(one, CostModel()), number * LONG if now is None else now)]
             backlog.admit(admitted, 2)
             return admitted
 

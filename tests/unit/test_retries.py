@@ -8,12 +8,13 @@ import pytest
 
 from app.dispatch.pool import Pool, Worker
 from app.dispatch.retries import ALONE_SECONDS, ASK_AT_ONCE, SILENT_SECONDS, Retries
-from app.job import BatchResult, Job, Segment
+from app.job import BatchResult
 from app.queue.cost import CostModel
 from app.queue.lanes import Lane
-from app.queue.line import Line
 from app.queue.live_job import Piece, Progress
+from app.queue.remainder import Remainder
 from harness.virtual_time import run_virtually
+from tests.tasks import job_of, segment
 
 EXPRESS, FULL, LONG = Lane
 
@@ -44,8 +45,8 @@ class Bench:
 
     def piece(self, shunned: str | None = None, lane: Lane = FULL, has_it: tuple[str, ...] = ()) -> Piece:
         """One more that is to be sent again."""
-        progress = Progress(0, Job("", 10, 1), Line(Job("", 10, 1), CostModel()), 0.0)
-        piece = Piece(progress, (Segment(0, 10),), 0, 0.1, lane)
+        progress = Progress(0, job_of(10, 1), Remainder(job_of(10, 1), CostModel()), 0.0)
+        piece = Piece(progress, (segment(0, 10),), 0, 0.1, lane)
         piece.shunned_worker_id = shunned
         piece.worker_ids += has_it
         self.retries.add(piece)

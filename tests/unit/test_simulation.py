@@ -21,6 +21,7 @@ from benchmarks.simulation.run import Outcome, simulate
 from benchmarks.simulation.waiting import dispatch_while_waiting
 from harness.simulated_worker import SimulatedWorker
 from harness.virtual_time import run_virtually
+from tests.tasks import segment
 
 
 def test_one_worker_without_overhead_is_always_busy() -> None:
@@ -33,7 +34,7 @@ def test_a_serial_dispatch_bounds_the_throughput() -> None:
         workers = {f"w{i}": SimulatedWorker(f"w{i}") for i in range(100)}
         parameters = Parameters(dispatch_seconds=0.05, latency_seconds=0, jitter_seconds=0)
         ingress = SimulatedIngress(parameters, workers, seed=1)
-        await asyncio.gather(*(ingress.run_batch(worker_id, Batch((Segment(0, 10),))) for worker_id in workers))
+        await asyncio.gather(*(ingress.run_batch(worker_id, Batch((segment(0, 10),))) for worker_id in workers))
         return asyncio.get_running_loop().time()
 
     assert run_virtually(main()) == pytest.approx(100 * 0.05, rel=0.01)
@@ -87,7 +88,7 @@ def test_a_simulated_worker_takes_the_turns_of_the_real_thread(monkeypatch: pyte
 
     async def main() -> None:
         computing = thread.ComputeThread()
-        runs = [asyncio.create_task(computing.run([Segment(number, 10)])) for number in range(len(num_slices))]
+        runs = [asyncio.create_task(computing.run([segment(number, 10)])) for number in range(len(num_slices))]
         await asyncio.sleep(0)
         both_wait.set()
         async with asyncio.timeout(20):

@@ -1,4 +1,4 @@
-"""What has come back of a job: whose terms they are, and what is told of each batch."""
+"""What has come back of a job: whose units they are, and what is said of each batch."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,20 +6,21 @@ from dataclasses import replace
 from app.job import BatchResult, Job, Segment, SegmentResult
 from app.queue.cost import CostModel
 from app.queue.lanes import Lane
-from app.queue.line import Line
 from app.queue.live_job import Piece, Progress
+from app.queue.remainder import Remainder
 from harness.virtual_time import run_virtually
+from tests.tasks import job_of, segment
 
 ACCEPTED_AT = 10.0
-REST_AND_TWO = (Segment(40, 100), Segment(0, 100, 2))
-"""Of sequences of 100 terms: what is left of one, and two whole ones."""
+REST_AND_TWO = (segment(40, 100), segment(0, 100, 2))
+"""Of lines of 100 units: what is left of one, and two whole ones."""
 
 
 def with_progress(job: Job, use: Callable[[Progress], None]) -> None:
     """A job accepted when the clock read 10 s."""
 
     async def main() -> None:
-        progress = Progress(0, job, Line(job, CostModel()), 0.0)
+        progress = Progress(0, job, Remainder(job, CostModel()), 0.0)
         progress.accept(ACCEPTED_AT)
         use(progress)
 
@@ -38,18 +39,18 @@ def come_back(piece: Piece, results: list[SegmentResult]) -> list[Piece]:
     return piece.progress.returned(piece, BatchResult("w1", "node", (), 0.25, 0.5), results, 11.0, 14.0)
 
 
-def test_every_segment_counts_for_its_own_sequences() -> None:
+def test_every_segment_counts_for_its_own_lines() -> None:
     def use(progress: Progress) -> None:
-        whole, part = (Segment(0, 100),), (Segment(0, 40),)
-        for first_sequence, segments in [(1, REST_AND_TWO), (0, whole), (1, part)]:
+        whole, part = (segment(0, 100),), (segment(0, 40, length=100),)
+        for first_line, segments in [(1, REST_AND_TWO), (0, whole), (1, part)]:
             assert progress.alive
-            come_back(Piece(progress, segments, first_sequence, 0.0, Lane.FULL), list(map(right, segments)))
+            come_back(Piece(progress, segments, first_line, 0.0, Lane.FULL), list(map(right, segments)))
         result = progress.finished.result()
-        assert result.sizes == [100] * 4
-        assert {type(size) for size in result.sizes} == {int}
+        assert result.counts == [100] * 4
+        assert {type(size) for size in result.counts} == {int}
         assert (result.num_segments, result.num_recomputed) == (5, 0)
 
-    with_progress(Job("", 100, 4), use)
+    with_progress(job_of(100, 4), use)
 
 
 def test_a_record_tells_its_times_since_the_jobs_acceptance() -> None:
@@ -58,11 +59,11 @@ def test_a_record_tells_its_times_since_the_jobs_acceptance() -> None:
         come_back(piece, list(map(right, REST_AND_TWO)))
         record = piece.record
         assert record is not None
-        assert (record.worker_id, record.node_id, record.num_terms, record.attempts) == ("w1", "node", 260, 1)
+        assert (record.worker_id, record.node_id, record.num_units, record.attempts) == ("w1", "node", 260, 1)
         assert (record.dispatched_at_seconds, record.returned_at_seconds) == (1.0, 4.0)
         assert (record.worker_queued_seconds, record.compute_seconds) == (0.25, 1.0)
 
-    with_progress(Job("", 100, 4), use)
+    with_progress(job_of(100, 4), use)
 
 
 def test_all_that_is_wrong_goes_again_as_pieces_of_their_own() -> None:
@@ -70,14 +71,15 @@ def test_all_that_is_wrong_goes_again_as_pieces_of_their_own() -> None:
         piece = Piece(progress, REST_AND_TWO, 1, 0.0, Lane.FULL)
         again = come_back(piece, [replace(right(segment), verified=False) for segment in REST_AND_TWO])
         rest, two = REST_AND_TWO
-        assert [(wrong.segments, wrong.first_sequence) for wrong in again] == [((rest,), 1), ((two,), 2)]
+        assert [(wrong.segments, wrong.first_line) for wrong in again] == [((rest,), 1), ((two,), 2)]
         assert {(wrong.used_attempts, wrong.failed_checks, wrong.shunned_worker_id) for wrong in again} == {
             (1, 1, "w1")
         }
         for wrong in again:
             come_back(wrong, [right(segment) for segment in wrong.segments])
-        come_back(Piece(progress, (Segment(0, 100),), 0, 0.0, Lane.FULL), [right(Segment(0, 100))])
-        come_back(Piece(progress, (Segment(0, 40),), 1, 0.0, Lane.FULL), [right(Segment(0, 40))])
+        come_back(Piece(progress, (segment(0, 100),), 0, 0.0, Lane.FULL), [right(segment(0, 100))])
+        part = segment(0, 40, length=100)
+        come_back(Piece(progress, (part,), 1, 0.0, Lane.FULL), [right(part)])
         assert progress.finished.result().num_recomputed == 3
 
-    with_progress(Job("", 100, 4), use)
+    with_progress(job_of(100, 4), use)

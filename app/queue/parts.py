@@ -1,0 +1,38 @@
+"""What was found in the pieces of one line, joined with its neighbours as it comes back."""
+
+from app.kernel import Part, Task
+
+
+class Parts:
+    """However many pieces a line is cut into, only those whose neighbours are missing are kept apart."""
+
+    __slots__ = ("_starts", "_stretches", "_task")
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._stretches: dict[int, tuple[int, Part]] = {}
+        """By where it starts: where a stretch stops, and what was found in it."""
+        self._starts: dict[int, int] = {}
+        """By where it stops."""
+
+    def __len__(self) -> int:
+        """Stretches that are kept apart."""
+        return len(self._stretches)
+
+    def add(self, start: int, stop: int, part: Part) -> None:
+        """Of units ``start`` .. ``stop - 1``; each unit comes once."""
+        if start < stop:
+            if (left := self._starts.pop(start, None)) is not None:
+                _, part_before = self._stretches.pop(left)
+                start, part = left, self._task.join(part_before, part)
+            if (right := self._stretches.pop(stop, None)) is not None:
+                del self._starts[stop_after := right[0]]
+                stop, part = stop_after, self._task.join(part, right[1])
+        self._stretches[start] = stop, part
+        self._starts[stop] = start
+
+    @property
+    def whole(self) -> Part:
+        """What was found in the whole line; all of it has come back."""
+        ((_, part),) = self._stretches.values()
+        return part

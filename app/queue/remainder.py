@@ -1,0 +1,93 @@
+"""What of a job has not been handed out, cut off lazily: the next piece is made when a worker has room for it."""
+
+from app.job import Execution, Job, Segment
+from app.queue.cost import CostModel
+
+OVERHEAD_LIMIT = 20
+"""A piece costs at least this many times its own seed and check, or they would dominate."""
+
+SNAP = 1.2
+"""A piece may cost this many times what was asked for if that saves a cut inside a line."""
+
+LEAST_SECONDS = 1e-9
+"""Of a line, whatever its kernel says of its work."""
+
+
+class Remainder:
+    """A position in the job's lines, however many there are and however long."""
+
+    __slots__ = ("_cost", "_is_local", "_line", "_position", "_task")
+
+    def __init__(self, job: Job, cost: CostModel) -> None:
+        self._task = job.task
+        self._is_local = job.execution is Execution.LOCAL
+        self._cost = cost
+        self._line = 0
+        self._position = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether everything has been handed out."""
+        return self._line == self._task.num_lines
+
+    @property
+    def line(self) -> int:
+        """The line in which the next cut begins."""
+        return self._line
+
+    @property
+    def seconds(self) -> float:
+        """Predicted seconds of computing it, one piece after the other."""
+        if self.exhausted:
+            return 0.0
+        task, left = self._task, self._task.num_lines - self._line
+        rest = self._cost.seconds(task, self._position, task.length)
+        return rest + (self._cost.seconds(task, 0, task.length, left - 1) if left > 1 else 0.0)
+
+    @property
+    def core_seconds(self) -> float:
+        """What it is predicted to cost."""
+        return self.seconds * self._cost.speed
+
+    def floor_seconds(self, floor_seconds: float) -> float:
+        """The least a piece cut here should cost."""
+        return max(floor_seconds, OVERHEAD_LIMIT * self._cost.seconds(self._task, self._position, self._position))
+
+    def cut(self, seconds: float) -> tuple[Segment, ...]:
+        """The next piece, of about ``seconds`` of predicted work; at least one unit, or one empty line.
+
+        A local job is one piece. Otherwise the cut falls between two lines where that is near enough, because a cut
+        inside one costs another beginning and check.
+        """
+        task, cost = self._task, self._cost
+        if self._is_local:
+            return self._take(task.num_lines)
+        segments: tuple[Segment, ...] = ()
+        if self._position > 0:
+            rest = cost.seconds(task, self._position, task.length)
+            if rest > SNAP * seconds:
+                return self._take_part(seconds)
+            segments = self._take(1)
+            seconds -= rest
+        left = task.num_lines - self._line
+        each = max(LEAST_SECONDS, cost.seconds(task, 0, task.length))
+        whole = min(left, int(max(0.0, SNAP * seconds / each)))
+        if whole:
+            segments += self._take(whole)
+        elif not segments:
+            segments = self._take_part(seconds)
+        return segments
+
+    def _take(self, count: int) -> tuple[Segment, ...]:
+        """To the end of the current line, and ``count - 1`` whole ones."""
+        position, self._position = self._position, 0
+        self._line += count
+        return (Segment(self._task, position, self._task.length, count),)
+
+    def _take_part(self, seconds: float) -> tuple[Segment, ...]:
+        stop = self._cost.stop_for(self._task, self._position, seconds)
+        if stop >= self._task.length:
+            return self._take(1)
+        segment = Segment(self._task, self._position, stop)
+        self._position = stop
+        return (segment,)
