@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-# What make and the commands get of a person's shell: these variables and no others. README ("what counts of your shell")
-# has the same list, and what they are for.
+# What make and the commands get of a person's shell: these variables and no others. docs/settings.md ("The environment
+# of make") has the same list, and what they are for.
 FROM_SHELL := PATH LD_LIBRARY_PATH PYENV_% ASDF_% MISE_% HOME USER LOGNAME TMPDIR XDG_CACHE_HOME XDG_CONFIG_HOME \
   XDG_CONFIG_DIRS TERM NO_COLOR TZ CI FIBONACCI_% \
   PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_PROXY \

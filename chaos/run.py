@@ -29,7 +29,8 @@ from deployments.launcher.console import say
 from harness.config import Change, default_proxy
 from harness.service import StartError
 
-README = Path("README.md")
+PAGE = Path("docs/faults.md")
+"""Has the short table."""
 RESULTS = Path("benchmarks/results")
 CI = "ci"
 """Instead of rows' names: ``registry.CI_ROWS``."""
@@ -76,7 +77,7 @@ def main() -> int:
             say(f"          {line}")
     say(results.write())
     if options.record and name == "chaos":
-        README.write_text(with_table(README.read_text(), results.rows))
+        PAGE.write_text(with_table(PAGE.read_text(), results.rows))
     broken = results.broken_or_missing(rows)
     minutes = (time.monotonic() - begun) / 60
     kept = f"{len(rows) - len(broken)} of {len(rows)} kept, after {minutes:.1f} min"
@@ -228,7 +229,7 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--default-proxy", action="store_true", help="Serve's own proxy instead of HAProxy")
     parser.add_argument(
-        "--record", action="store_true", help="into what is committed, and the README, not into results/local"
+        "--record", action="store_true", help="into what is committed, docs/faults.md too, not into results/local"
     )
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="only the soak, for so long")
     options = parser.parse_args()

@@ -1,6 +1,7 @@
-"""The outcomes as Markdown tables: a full one, and a shorter one for the README."""
+"""The outcomes as Markdown: a full table, and a shorter one with a list of the promises for the page about faults."""
 
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,9 +9,11 @@ Rows = Mapping[str, Mapping[str, Any]]
 """What ``chaos.run`` writes as JSON."""
 
 HEAD = ("what happens", "requests", "failed", "wrong", "p50, ms", "p99, ms", "slowest, ms", "seen (promised)", "kept")
-SHORT_HEAD = ("what happens", "requests", "failed", "wrong", "p99, ms", "seen (promised)", "kept")
+SHORT_HEAD = ("what happens", "requests", "failed", "wrong", "p99, ms", "kept")
 BLOCK = re.compile(r"(?<=<!-- chaos: begin -->\n).*?(?=<!-- chaos: end -->)", re.DOTALL)
-"""Where the README has it."""
+"""Where the page has it."""
+LINE_LENGTH = 118
+"""And two of indentation."""
 
 
 def table(rows: Rows) -> str:
@@ -19,14 +22,26 @@ def table(rows: Rows) -> str:
 
 
 def short_table(rows: Rows) -> str:
-    """What was promised, beside what was seen of it."""
+    """The numbers of requests, and how long the slowest of them took."""
     return _table(SHORT_HEAD, (_short_cells(row) for row in rows.values()))
 
 
-def with_table(readme: str, rows: Rows) -> str:
-    """The README's text with the short table in its place."""
-    page = short_table(rows)
-    return BLOCK.sub(lambda _: page, readme)
+def promises(rows: Rows) -> str:
+    """What was seen of each promise, row by row, as a list: too long for cells of a table."""
+    items = (f"- {row['text']}: {'; '.join(row['promised'])}" for row in rows.values() if row["promised"])
+    return "".join(f"{_wrapped(item)}\n" for item in items)
+
+
+def with_table(page: str, rows: Rows) -> str:
+    """The page's text with the short table in its place, and the promises below it."""
+    block = f"{short_table(rows)}\nSeen of each promise, with its bound in brackets:\n\n{promises(rows)}\n"
+    return BLOCK.sub(lambda _: block, page)
+
+
+def _wrapped(item: str) -> str:
+    """In lines of the usual length; a sign and its bound stay together."""
+    lines = textwrap.wrap(item.replace("= ", "=\0"), LINE_LENGTH, break_long_words=False, break_on_hyphens=False)
+    return "\n  ".join(lines).replace("\0", " ")
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -40,7 +55,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _short_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return row["text"], *_counts(row), _milliseconds(row["p99_ms"]), "; ".join(row["promised"]), _kept(row)
+    return row["text"], *_counts(row), _milliseconds(row["p99_ms"]), _kept(row)
 
 
 def _counts(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A person's shell does not change what make does, but by the variables that README names."""
+"""A person's shell does not change what make does, but by the variables that docs/settings.md names."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 from set_up.registry import PIP
 from tests.places.clones import OF_AN_OUTER_MAKE, ROOT, make
 
-README = (ROOT / "README.md").read_text()
+SETTINGS = (ROOT / "docs/settings.md").read_text()
 SET_BY_MAKE = {"RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "no_proxy", "NO_PROXY", "SHELL", "PWD", *OF_AN_OUTER_MAKE}
 MAKES_OWN = {"MAKEFLAGS", "GNUMAKEFLAGS", "MAKEFILES"}
 OWN_VARIABLES = {
@@ -30,9 +30,9 @@ OTHERS = {
 }  # fmt: skip
 
 
-def named_by_the_readme() -> set[str]:
-    table = README.partition("| what counts of your shell |")[2].partition("\n\n")[0]
-    return set(re.findall(r"`([A-Za-z_]+\*?)`", table))
+def named_by_the_page() -> set[str]:
+    names = SETTINGS.partition("## The environment of make\n")[2].partition("\n\n- ")[2].partition("\n\n")[0]
+    return set(re.findall(r"`([A-Za-z_]+\*?)`", names))
 
 
 def shown_by(clone: Path, folder: Path, *arguments: str, **variables: str) -> set[str]:
@@ -43,24 +43,24 @@ def shown_by(clone: Path, folder: Path, *arguments: str, **variables: str) -> se
     return {entry.partition("=")[0] for entry in done.stdout.split("\0") if entry}
 
 
-def test_the_readme_names_what_the_makefile_takes() -> None:
+def test_the_page_names_what_the_makefile_takes() -> None:
     found = re.search(r"^FROM_SHELL := (.*?[^\\])$", (ROOT / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
     assert found is not None
     names = {name.replace("%", "*") for name in found[1].replace("\\", " ").split()}
-    assert names | MAKES_OWN == named_by_the_readme()
+    assert names | MAKES_OWN == named_by_the_page()
 
 
 def test_pips_files_may_say_what_its_variables_may() -> None:
     names = {f"PIP_{key.upper().replace('-', '_')}" for key in PIP}
-    assert names | {"PIP_CONFIG_FILE"} == {name for name in named_by_the_readme() if name.startswith("PIP_")}
+    assert names | {"PIP_CONFIG_FILE"} == {name for name in named_by_the_page() if name.startswith("PIP_")}
 
 
 @pytest.mark.parametrize("option", ["--no-print-directory", "--environment-overrides"])
-def test_commands_get_the_variables_that_the_readme_names_and_no_others(tmp_path: Path, option: str) -> None:
-    named = {name.replace("*", "X") for name in named_by_the_readme() if name not in os.environ} - MAKES_OWN
+def test_commands_get_the_variables_that_the_page_names_and_no_others(tmp_path: Path, option: str) -> None:
+    named = {name.replace("*", "X") for name in named_by_the_page() if name not in os.environ} - MAKES_OWN
     shown = shown_by(ROOT, tmp_path, option, **dict.fromkeys(named, "x"), **OWN_VARIABLES, **OTHERS)
     assert named <= shown
-    allowed = {re.sub(r"\\\*$", ".*", re.escape(name)) for name in named_by_the_readme()}
+    allowed = {re.sub(r"\\\*$", ".*", re.escape(name)) for name in named_by_the_page()}
     assert {name for name in shown - SET_BY_MAKE if not re.fullmatch("|".join(allowed), name)} == set()
 
 

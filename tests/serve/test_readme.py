@@ -1,4 +1,4 @@
-"""What the README shows is true: its curl answer, its settings, its version."""
+"""What the README and the other pages show is true: the curl answer, the examples, settings, links and commands."""
 
 import http.server
 import json
@@ -23,8 +23,18 @@ from harness.service import Service
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-PAGES = ("README.md", "SECURITY.md", "CHANGELOG.md", "benchmarks/README.md")
+PAGES = (
+    "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "benchmarks/README.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+)  # fmt: skip
+MOST_LINES = 200
+"""Of the README: what is longer has a page in ``docs``."""
 VARYING = re.compile(r"_id$|_seconds$|^parallelism$")
+
+
+def text_of(name: str) -> str:
+    """The text of a page in ``docs``."""
+    return (ROOT / f"docs/{name}.md").read_text()
 
 
 def without_varying(value: Any) -> Any:
@@ -94,7 +104,7 @@ def test_the_curl_command_comes_back_when_it_may() -> None:
 
 
 def python_example(url: str) -> str:
-    (example,) = re.findall(r"```python\n(.*?)\n```", README, re.DOTALL)
+    (example,) = re.findall(r"```python\n(.*?)\n```", text_of("api"), re.DOTALL)
     return str(example).replace("http://127.0.0.1:8000", url)
 
 
@@ -118,21 +128,21 @@ def test_the_command_that_the_launcher_prints_is_answered(service: Service) -> N
     assert json.loads(done.stdout)["sizes"] == [10]
 
 
-def test_make_serve_passes_what_the_readme_gives_it_to_the_launcher() -> None:
-    command = "make serve HOST=127.0.0.1 PORT=9000 CPUS=4"
-    assert f"$ {command}\n" in README
+@pytest.mark.parametrize(
+    ("page", "command", "options"),
+    [
+        ("docs/operate.md", "make serve HOST=127.0.0.1 PORT=9000 CPUS=4", "--host 127.0.0.1 --port 9000 --cpus 4"),
+        ("docs/settings.md", "make serve API_KEYS_FILE=keys.txt", "--api-keys-file keys.txt"),
+        ("README.md", "make serve API_KEYS_FILE=keys.txt", "--api-keys-file keys.txt"),
+    ],
+)
+def test_make_serve_passes_what_a_page_gives_it_to_the_launcher(page: str, command: str, options: str) -> None:
+    assert f"$ {command}\n" in (ROOT / page).read_text()
     done = subprocess.run(
         [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
     )
     (launch,) = [line for line in done.stdout.splitlines() if "deployments.launch" in line]
-    assert shlex.split(launch.split("deployments.launch")[1]) == [
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "9000",
-        "--cpus",
-        "4",
-    ]
+    assert shlex.split(launch.split("deployments.launch")[1]) == options.split()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -140,9 +150,20 @@ def test_nothing_is_left_to_fill_in(page: str) -> None:
     assert not re.search(r"FIGURES|TODO|XXX", (ROOT / page).read_text())
 
 
-def test_every_setting_is_in_the_table() -> None:
-    for name, setting in Settings.model_fields.items():
-        assert f"| `{name}` | {setting.default} | {setting.description} |" in README
+def setting_rows(text: str) -> list[str]:
+    return text.partition("| setting | default | meaning |\n|---|---|---|\n")[2].partition("\n\n")[0].splitlines()
+
+
+def test_the_table_has_every_setting_and_the_readme_three_of_them() -> None:
+    rows = [f"| `{name}` | {of.default} | {of.description} |" for name, of in Settings.model_fields.items()]
+    assert setting_rows(text_of("settings")) == rows
+    three = setting_rows(README)
+    assert (len(three), set(three) - set(rows)) == (3, set())
+
+
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    assert len(README.splitlines()) <= MOST_LINES
+    assert [name for name in PAGES[1:] if f"]({name})" not in README] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

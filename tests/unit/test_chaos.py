@@ -374,9 +374,20 @@ def test_the_table_tells_what_was_seen_and_kept() -> None:
     )
     assert page[3].endswith("| **no** |")
     assert table({"a": row | {"date": None}}).splitlines()[2].endswith("| not run yet |")
-    readme = with_table("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n", {"a": row}).splitlines()
-    assert (readme[:2], readme[-2:]) == (["before", "<!-- chaos: begin -->"], ["<!-- chaos: end -->", "after"])
-    assert readme[4:-2] == ["| nothing happens | 1,200 | 0 | 0 | 345 | back after, s 3 (<= 30) | yes |"]
+
+
+def test_the_page_has_a_short_table_and_a_list_of_the_promises() -> None:
+    row: dict[str, Any] = {
+        "text": "nothing happens", "requests": 1200, "failed": 0, "wrong": 0, "p99_ms": 345.0,
+        "promised": ["back after, s 3 (<= 30)"] * 5, "broken": [], "date": "2026-11-26T12:00+00:00",
+    }  # fmt: skip
+    quiet = row | {"text": "it stops", "promised": []}
+    page = with_table("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n", {"a": row, "b": quiet})
+    lines = page.splitlines()
+    assert (lines[:2], lines[-2:]) == (["before", "<!-- chaos: begin -->"], ["<!-- chaos: end -->", "after"])
+    assert lines[4:6] == ["| nothing happens | 1,200 | 0 | 0 | 345 | yes |", "| it stops | 1,200 | 0 | 0 | 345 | yes |"]
+    assert " ".join(map(str.strip, lines[9:-3])) == "- nothing happens: " + "; ".join(row["promised"])
+    assert max(map(len, lines)) <= 120
 
 
 def test_true_terms_are_cached() -> None:

@@ -1,4 +1,4 @@
-"""The README's tables of measurements are those that were measured."""
+"""The figures of faults that the documents show are those that were recorded."""
 
 import json
 from pathlib import Path
@@ -19,8 +19,15 @@ def recorded(name: str) -> dict[str, Any]:
 
 
 def test_the_fault_table_is_that_of_the_recorded_run() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert with_table(readme, recorded("chaos")) == readme
+    page = (ROOT / "docs/faults.md").read_text()
+    assert with_table(page, recorded("chaos")) == page
+
+
+@pytest.mark.parametrize("name", ["workers-killed", "flipped-bits"])
+def test_the_readme_has_the_recorded_figures_of_a_fault(name: str) -> None:
+    row = recorded("chaos")[name]
+    figures = f"{row['requests']:,} requests, {row['failed']} failed, {row['wrong']} wrong"
+    assert figures in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
