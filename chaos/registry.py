@@ -205,7 +205,7 @@ ROWS = (
 )  # fmt: skip
 
 CI_ROWS = (
-    "workers-killed", "worker-killed", "worker-frozen", "controller-killed", "leavers", "busy-and-full",
+    "workers-killed", "worker-frozen", "controller-killed", "leavers", "busy-and-full",
     "deadlines", "hostile", "idle-connections", "invented-names", "redeploy", "redeploy-no-worker", "haproxy-killed",
     "ingress-killed", "flipped-bits", "poison", "node-leaves", "sigterm", "group-sigterm", "group-sighup",
     "sigterm-drops",

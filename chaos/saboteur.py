@@ -49,7 +49,7 @@ class FibonacciWorker(worker.FibonacciWorker):
         super().__init__()
         path = os.environ.get(LIAR_FILE)
         if path and _is_first(Path(path)):
-            task.TermGenerator = LyingGenerator  # type: ignore[misc]
+            task.TermGenerator = LyingGenerator  # type: ignore[attr-defined]
 
     async def run(self, batch: Batch) -> BatchResult:
         """As the real one, unless the poison is in the batch."""

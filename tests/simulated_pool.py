@@ -23,9 +23,9 @@ ROOMY = Settings(
 
 
 def job(seconds: float, num_lines: int = 1, execution: Execution = Execution.DISTRIBUTED, caller: str = "") -> Job:
-    """A job of ``num_lines`` lines that take about so many seconds each."""
+    """A job of ``num_lines`` lines that take so many seconds each, or a term's time more."""
     endless = FibonacciTask(sys.maxsize)
-    return Job("", FibonacciTask(COST.stop_for(endless, 0, seconds), num_lines), execution, caller)
+    return Job("", FibonacciTask(COST.stop_for(endless, 0, seconds) + 1, num_lines), execution, caller)
 
 
 def local(seconds: float, caller: str = "") -> Job:

@@ -1,8 +1,18 @@
 """Jobs and segments of the Fibonacci kernel, for tests of what knows no kernel."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from app.job import Execution, Job, Segment
 from app.kernels.fibonacci.task import FibonacciTask
 from app.settings import KernelChoice
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTask(FibonacciTask):
+    """Of another kernel."""
+
+    kernel: ClassVar[str] = "other"
 
 
 def segment(start: int, stop: int, count: int = 1, *, length: int | None = None) -> Segment:

@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
+from app.kernel import KernelError
 from app.keys import KeysError
-from deployments.launcher import environment, folder, keys, machine, ports, serve_config
+from deployments.launcher import environment, folder, kernels, keys, machine, ports, serve_config
 from deployments.launcher.addresses import Address
 from deployments.launcher.console import LaunchError, RetryError, notify, open_missing_streams, say
 from deployments.launcher.folder import Folder
@@ -38,7 +39,7 @@ def run(arguments: list[str] | None, description: str | None) -> int:
                 say(f"warning: {exposure}")
             say(f"starting on {address.url}, logs in {place.logs}")
             _supervise(config, options, cpus, address, place)
-    except (LaunchError, PortTakenError, KeysError) as error:
+    except (LaunchError, PortTakenError, KernelError, KeysError) as error:
         say(f"error: {error}")
         return 1
     say("stopped")
@@ -80,6 +81,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, address: Address, place: Folder) -> None:
+    routes = kernels.first_routes(config)
     place.copy_code()
     variables = environment.for_the_service(os.environ, place.path) | {
         environment.HAPROXY_BINDS: ",".join(address.binds),
@@ -93,8 +95,9 @@ def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, a
     started_at = time.monotonic()
 
     def when_ready(addresses: list[str]) -> None:
-        for url in addresses:
-            say("try: " + _curl_line(url))
+        for prefix, route in routes.items():
+            if address.url + prefix in addresses:
+                say("try: " + _curl_line(address.url + route))
         where = ", ".join(addresses or [address.url])
         say(f"ready on {where} after {time.monotonic() - started_at:.1f} s; Ctrl-C stops it")
         notify("READY=1")
@@ -117,5 +120,5 @@ def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, a
 
 
 def _curl_line(url: str) -> str:
-    body = '{"sequence_size": 10, "num_sequences": 1}'
-    return f"curl --noproxy '*' -X POST '{url}/fibonacci' -H 'Content-Type: application/json' -d '{body}'"
+    """A job with the kernel's defaults."""
+    return f"curl --noproxy '*' '{url}' -H 'Content-Type: application/json' -d '{{}}'"

@@ -23,7 +23,7 @@ def slow_workers() -> RunBatch:
     async def run_batch(worker_id: str, batch: Batch) -> BatchResult:
         async with computing[worker_id]:
             result = await compute_batch(worker_id, batch)
-            await asyncio.sleep(sum(segment.num_terms for segment in result.segments) / 10_000)
+            await asyncio.sleep(sum(segment.num_units for segment in result.segments) / 10_000)
         return result
 
     return run_batch

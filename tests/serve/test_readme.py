@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from app.kernel import offers_of
+from app.kernels.fibonacci.models import FibonacciLimits
 from app.settings import Settings
 from deployments.application import application
 from harness.service import Service
@@ -155,8 +156,13 @@ def setting_rows(text: str) -> list[str]:
 
 
 def test_the_table_has_every_setting_and_the_readme_three_of_them() -> None:
-    rows = [f"| `{name}` | {of.default} | {of.description} |" for name, of in Settings.model_fields.items()]
+    fields = Settings.model_fields
+    shown = {name: of.default for name, of in fields.items()}
+    shown["kernels"] = f"`{Settings().kernels[0].import_path}`"
+    rows = [f"| `{name}` | {shown[name]} | {of.description} |" for name, of in fields.items()]
     assert setting_rows(text_of("settings")) == rows
+    limits = [f"| `{name}` | {of.default} | {of.description} |" for name, of in FibonacciLimits.model_fields.items()]
+    assert all(f"{row}\n" in text_of("settings") for row in limits)
     three = setting_rows(README)
     assert (len(three), set(three) - set(rows)) == (3, set())
 

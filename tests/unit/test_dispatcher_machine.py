@@ -25,20 +25,26 @@ from app.dispatch.watch import WATCH_SECONDS
 from app.errors import ComputationError, DeadlineError, DrainingError, NoWorkerError, RefusedError, WorkerLostError
 from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment, SegmentResult
 from app.kernel import Part
+from app.kernels.fibonacci.task import FibonacciTask
 from app.queue.lanes import MAX_FULL, MAX_FULL_AND_EXPRESS, MAX_LONG, SHORT_SECONDS, Lane
 from app.queue.live_job import Piece, Progress
 from app.settings import Settings
 from harness.simulated_worker import COST
 from harness.virtual_time import VirtualTimeLoop
 from tests.simulated_pool import Call, SimulatedPool, job
+from tests.tasks import OtherTask
 from tests.unit.test_dispatcher_properties import Counted, assert_each_term_once
 
 SETTINGS = Settings(max_queued_jobs=20, max_queued_seconds=10, worker_wait_seconds=20, max_timeout_seconds=120)
 JOBS = st.builds(
     Job,
     st.just(""),
-    st.sampled_from([0, 1, 700, 30_000, 100_000, 250_000, 400_000]),  # numbers of its own choice are mostly small
-    st.sampled_from([1, 1, 2, 8, 20]),
+    st.builds(
+        lambda kernel, *shape: kernel(*shape),
+        st.sampled_from([FibonacciTask, FibonacciTask, OtherTask]),
+        st.sampled_from([0, 1, 700, 30_000, 100_000, 250_000, 400_000]),  # numbers of its own choice are mostly small
+        st.sampled_from([1, 1, 2, 8, 20]),
+    ),
     st.sampled_from([Execution.DISTRIBUTED, Execution.DISTRIBUTED, Execution.LOCAL]),
     st.sampled_from(["", "a", "b"]),
 )

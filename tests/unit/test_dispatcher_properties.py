@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.errors import JobError
 from app.job import Execution, Job, JobResult, Segment, SegmentResult
+from app.kernels.fibonacci.task import FibonacciTask
 from app.queue.live_job import Progress
 from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left
@@ -43,8 +44,11 @@ class Join:
 JOBS = st.builds(
     Job,
     st.just(""),
-    st.one_of(st.integers(0, 1_000), st.integers(0, 400_000)),
-    st.one_of(st.just(1), st.integers(1, 40)),
+    st.builds(
+        FibonacciTask,
+        st.one_of(st.integers(0, 1_000), st.integers(0, 400_000)),
+        st.one_of(st.just(1), st.integers(1, 40)),
+    ),
     st.sampled_from(Execution),
     st.sampled_from(["", "other"]),
 )

@@ -116,12 +116,24 @@ def test_the_api_runs_without_ray() -> None:
     assert "ray" not in loaded_by("app.http.api")
 
 
-def test_a_kernels_computing_needs_neither_fastapi_nor_pydantic() -> None:
-    assert not {"fastapi", "pydantic", "starlette", "ray"} & loaded_by("app.kernels.fibonacci.terms")
+@pytest.mark.parametrize("module", ["app.dispatch.dispatcher", "app.compute.thread", "app.kernels.fibonacci"])
+def test_what_computes_and_dispatches_runs_without_fastapi(module: str) -> None:
+    assert not {"fastapi", "starlette", "ray"} & loaded_by(module)
 
 
-def test_the_dispatcher_runs_without_fastapi() -> None:
-    assert not {"fastapi", "starlette", "ray"} & loaded_by("app.dispatch.dispatcher")
+WORDS = re.compile(r"(?<![a-z])(terms?|sequences?)(?![a-z])")
+
+
+@pytest.mark.parametrize("module", [*(m for m in APP if room(m) != "kernels"), *modules("deployments")])
+def test_only_kernels_speak_of_terms_and_sequences(module: str) -> None:
+    """Whoever adds another kernel touches none of these."""
+    said = [line for line in source(module).splitlines() if WORDS.search(line)]
+    assert said == []
+
+
+def test_only_the_settings_name_a_kernel() -> None:
+    naming = {m for m in [*APP, *modules("deployments")] if any("app.kernels" in name for name in imported_by(m))}
+    assert {module for module in naming if room(module) != "kernels"} == set()
 
 
 def test_the_launcher_imports_ray_only_after_it_has_set_the_environment() -> None:
