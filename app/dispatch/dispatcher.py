@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from app.dispatch.scheduler import Scheduler
 from app.errors import DeadlineError, DrainingError
 from app.job import Job, JobResult, RunBatch
-from app.queue.admission import Backlog
+from app.queue.admission import Admission
 from app.queue.cost import CostModel
-from app.queue.live_job import Progress
+from app.queue.live_job import LiveJob
 from app.queue.remainder import Remainder
 from app.settings import Settings
 
@@ -33,14 +33,14 @@ class Dispatcher:
         self._settings = settings or Settings()
         self._clock = clock
         self._numbers = itertools.count()
-        self._backlog = Backlog(self._settings)
+        self._admission = Admission(self._settings)
         self.cost = cost or CostModel()
         self.leaving = False
         """Whether load balancers are to send nobody any more; jobs are still taken."""
         self.draining = False
         self._idle_since = clock()
         self._scheduler = Scheduler(
-            run_batch, self._settings, clock, self.cost, backlog=self._backlog, num_ingresses=num_ingresses
+            run_batch, self._settings, clock, self.cost, admission=self._admission, num_ingresses=num_ingresses
         )
 
     @property
@@ -56,12 +56,12 @@ class Dispatcher:
     @property
     def num_unfinished_jobs(self) -> int:
         """Jobs admitted and not yet answered."""
-        return len(self._backlog)
+        return len(self._admission)
 
     @property
     def drain_seconds(self) -> float:
         """Predicted seconds until everything admitted is computed, by the workers there are."""
-        return self._backlog.seconds / max(1, self.num_workers)
+        return self._admission.seconds / max(1, self.num_workers)
 
     def set_workers(self, worker_ids: Iterable[str]) -> None:
         """Say which workers there are now; a new one is used at once."""
@@ -80,32 +80,32 @@ class Dispatcher:
         results = []
         try:
             async with asyncio.timeout(timeout_seconds):
-                for progress in admitted:
-                    progress.accept(self._clock())
-                    self._scheduler.start(progress)
-                    results.append(await progress.finished)
+                for live_job in admitted:
+                    live_job.accept(self._clock())
+                    self._scheduler.start(live_job)
+                    results.append(await live_job.finished)
         except TimeoutError:
             raise DeadlineError(timeout_seconds) from None
         finally:
-            for progress in admitted:
-                self._forget(progress)
+            for live_job in admitted:
+                self._forget(live_job)
         return results
 
-    def _admit(self, jobs: Iterable[Job]) -> list[Progress]:
+    def _admit(self, jobs: Iterable[Job]) -> list[LiveJob]:
         if self.draining:
             raise DrainingError
         self._scheduler.check_workers()
         now = self._clock()
-        if not self._backlog:
+        if not self._admission:
             self.cost.was_idle(now - self._idle_since)
             self._idle_since = now
-        admitted = [Progress(next(self._numbers), job, Remainder(job, self.cost), now) for job in jobs]
-        self._backlog.admit(admitted, self._scheduler.usual_num_workers)
+        admitted = [LiveJob(next(self._numbers), job, Remainder(job, self.cost), now) for job in jobs]
+        self._admission.admit(admitted, self._scheduler.usual_num_workers)
         return admitted
 
-    def _forget(self, progress: Progress) -> None:
-        self._backlog.remove(progress)
-        if not progress.succeeded:
-            progress.finished.cancel()
-        self._scheduler.end(progress)
+    def _forget(self, live_job: LiveJob) -> None:
+        self._admission.remove(live_job)
+        if not live_job.succeeded:
+            live_job.finished.cancel()
+        self._scheduler.end(live_job)
         self._idle_since = self._clock()

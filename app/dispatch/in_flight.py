@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from app.dispatch.pool import Worker
 from app.job import Batch, BatchResult
 from app.queue.lanes import Lane
-from app.queue.live_job import Piece, Progress
+from app.queue.live_job import LiveJob, Piece
 
 LATE_SECONDS = 2.0
 LATE_FACTOR = 4.0
@@ -84,13 +84,13 @@ class Flights:
             self.num_express -= flight.lane is Lane.EXPRESS
         return late
 
-    def not_computed(self, progress: Progress, now: float) -> list[tuple[Piece, float]]:
+    def not_computed(self, live_job: LiveJob, now: float) -> list[tuple[Piece, float]]:
         """The job's pieces on workers, with the predicted seconds of each that cannot have been computed yet."""
         return [
             (piece, max(0.0, piece.seconds - (now - flight.dispatched_at)))
             for flight in self._flights
             for piece in flight.pieces
-            if piece.progress is progress and not flight.late
+            if piece.live_job is live_job and not flight.late
         ]
 
     def postpone(self, seconds: float) -> None:

@@ -16,10 +16,10 @@ from app.dispatch.retries import ALONE_SECONDS, ASK_AT_ONCE, Retries
 from app.dispatch.watch import Watch
 from app.errors import ComputationError, NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, RunBatch
-from app.queue.admission import Backlog
+from app.queue.admission import Admission
 from app.queue.cost import CostModel
 from app.queue.lanes import LONGEST_FIRST, SHORT_SECONDS, Lane
-from app.queue.live_job import Piece, Progress
+from app.queue.live_job import LiveJob, Piece
 from app.queue.waiting import WaitingJobs
 from app.settings import Settings
 
@@ -42,7 +42,7 @@ class Scheduler:
         clock: Callable[[], float],
         cost: CostModel,
         *,
-        backlog: Backlog,
+        admission: Admission,
         num_ingresses: int,
     ) -> None:
         """``num_ingresses``: those that share the workers, this one included."""
@@ -50,7 +50,7 @@ class Scheduler:
         self._settings = settings
         self._clock = clock
         self._cost = cost
-        self._backlog = backlog
+        self._admission = admission
         self._num_ingresses = num_ingresses
         self._pool = Pool()
         self._waiting = WaitingJobs(settings, cost)
@@ -82,16 +82,16 @@ class Scheduler:
         if self._outage.lasts_too_long(self._clock()):
             raise NoWorkerError(self._settings.worker_wait_seconds)
 
-    def start(self, progress: Progress) -> None:
+    def start(self, live_job: LiveJob) -> None:
         """Let an admitted job take part."""
-        self._waiting.add(progress)
+        self._waiting.add(live_job)
         self._pump()
 
-    def end(self, progress: Progress) -> None:
+    def end(self, live_job: LiveJob) -> None:
         """The job is over, however it ended: forget what waits of it, stop what only it was waiting for."""
-        self._waiting.remove(progress)
-        if not progress.succeeded:
-            for piece, seconds in self._flights.not_computed(progress, self._clock()):
+        self._waiting.remove(live_job)
+        if not live_job.succeeded:
+            for piece, seconds in self._flights.not_computed(live_job, self._clock()):
                 self._waiting.refund(piece, seconds)
             self._stop_unwanted()
 
@@ -105,11 +105,11 @@ class Scheduler:
             self._watch.start()
 
     def _fill(self, lane: Lane) -> None:
-        while (progress := self._waiting.peek(lane)) is not None:
+        while (live_job := self._waiting.peek(lane)) is not None:
             worker = self._worker_for(lane)
             if worker is None or (lane is Lane.EXPRESS and self._gathers(worker)):
                 return
-            self._send(worker, self._waiting.cut_batch(progress, len(self._pool)))
+            self._send(worker, self._waiting.cut_batch(live_job, len(self._pool)))
 
     def _gathers(self, worker: Worker) -> bool:
         """Whether small jobs are held back so that they share a batch, although ``worker``, the best one, has room.
@@ -138,7 +138,7 @@ class Scheduler:
         self._watch.start()
         for piece in pieces:
             piece.worker_ids.append(worker.worker_id)
-            piece.progress.dispatched(piece, worker.worker_id, now)
+            piece.live_job.dispatched(piece, worker.worker_id, now)
         task.add_done_callback(lambda _: self._landed(flight), context=contextvars.Context())
 
     def _call(self, worker: Worker, batch: Batch) -> asyncio.Task[BatchResult]:
@@ -206,20 +206,20 @@ class Scheduler:
         self._cost.observe(flight.batch.segments, compute_seconds, result.cpu_seconds)
         results = iter(result.segments)
         for piece in flight.pieces:
-            progress = piece.progress
+            live_job = piece.live_job
             mine = list(itertools.islice(results, len(piece.segments)))
             if not piece.wanted:
                 continue
-            progress.out_seconds -= piece.seconds
-            again = progress.returned(piece, result, mine, flight.dispatched_at, now)
+            live_job.out_seconds -= piece.seconds
+            again = live_job.returned(piece, result, mine, flight.dispatched_at, now)
             for wrong in again:
                 wrong.seconds = self._cost.batch_seconds(wrong.segments)
-                progress.out_seconds += wrong.seconds
-            self._backlog.settle(progress)
+                live_job.out_seconds += wrong.seconds
+            self._admission.settle(live_job)
             for wrong in again:
                 logger.error("a segment failed its check on worker %s", result.worker_id)
                 if wrong.failed_checks >= MAX_FAILED_CHECKS:
-                    progress.fail(ComputationError("a segment failed its check twice"))
+                    live_job.fail(ComputationError("a segment failed its check twice"))
                 self._retries.add(wrong)
         if any(piece.late for piece in flight.pieces):
             self._stop_unwanted()
@@ -236,7 +236,7 @@ class Scheduler:
             if was_running and piece.used_attempts >= MAX_ATTEMPTS:
                 failure = ComputationError(f"failed on {MAX_ATTEMPTS} workers")
                 failure.__cause__ = error
-                piece.progress.fail(failure)
+                piece.live_job.fail(failure)
             elif not flight.late:  # else it has been sent again already
                 piece.shunned_worker_id = flight.worker.worker_id
                 self._retries.add(piece)
@@ -252,8 +252,8 @@ class Scheduler:
         self._ask_again(now)
         self._note_outage()
         if self._outage.lasts_too_long(now):
-            for progress in list(self._backlog):
-                progress.fail(NoWorkerError(self._settings.worker_wait_seconds))
+            for live_job in list(self._admission):
+                live_job.fail(NoWorkerError(self._settings.worker_wait_seconds))
         self._pump()
         return bool(self._flights or self._retries or self._waiting or self._pool.questions)
 

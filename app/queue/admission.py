@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from app.errors import CallerLimitError, QueueFullError, TooCostlyError
 from app.queue.lanes import SHORT_SECONDS
-from app.queue.live_job import Progress
+from app.queue.live_job import LiveJob
 from app.queue.sharing import seconds_ahead, service_until
 from app.settings import Settings
 
@@ -29,7 +29,7 @@ class Holding:
     __slots__ = ("_sizes", "jobs", "num_turns", "pressed_since", "refused_seconds", "seconds")
 
     def __init__(self) -> None:
-        self.jobs: dict[int, Progress] = {}
+        self.jobs: dict[int, LiveJob] = {}
         self.seconds = 0.0
         self.num_turns = 0
         """Jobs that take turns: all but those of the express lane, which wait for nobody."""
@@ -39,7 +39,7 @@ class Holding:
         """Since when there has been much to do, by the dispatcher's clock; None if there is not."""
         self._sizes: list[tuple[float, int]] = []
 
-    def add(self, job: Progress) -> None:
+    def add(self, job: LiveJob) -> None:
         """One more."""
         self.jobs[job.number] = job
         self.seconds += job.predicted_seconds
@@ -50,7 +50,7 @@ class Holding:
             self._sizes = [size for size in self._sizes if size[1] in self.jobs]
             heapq.heapify(self._sizes)
 
-    def remove(self, job: Progress) -> None:
+    def remove(self, job: LiveJob) -> None:
         """One less; its seconds are gone already."""
         del self.jobs[job.number]
         self.num_turns -= _takes_turns(job)
@@ -73,12 +73,12 @@ class Holding:
         return min(self.remaining) * len(self.jobs)
 
 
-class Backlog:
+class Admission:
     """Every job between its admission and its answer, with the predicted work that is left of it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._jobs: dict[int, Progress] = {}
+        self._jobs: dict[int, LiveJob] = {}
         self._holdings: dict[str, Holding] = {}
         self.seconds = 0.0
         """Predicted seconds that one worker would need for everything admitted."""
@@ -86,10 +86,10 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def __iter__(self) -> Iterator[Progress]:
+    def __iter__(self) -> Iterator[LiveJob]:
         return iter(self._jobs.values())
 
-    def admit(self, jobs: Sequence[Progress], num_workers: int) -> None:
+    def admit(self, jobs: Sequence[LiveJob], num_workers: int) -> None:
         """Take in jobs of one caller that belong together.
 
         Raises ``TooCostlyError`` if they alone exceed the limit, ``CallerLimitError`` if their caller has a name and
@@ -117,11 +117,11 @@ class Backlog:
             holding.add(job)
         self.seconds += seconds
 
-    def settle(self, job: Progress) -> None:
+    def settle(self, job: LiveJob) -> None:
         """Count anew what is left of the job, by what the cost model has learnt since its admission."""
         self._set(job, job.remainder.seconds + job.out_seconds)
 
-    def remove(self, job: Progress) -> None:
+    def remove(self, job: LiveJob) -> None:
         """Forget the job, and what was left of it."""
         if self._jobs.pop(job.number, None) is not None:
             self._set(job, 0.0)
@@ -132,7 +132,7 @@ class Backlog:
         if not self._jobs:
             self.seconds = 0.0  # or rounding would add up
 
-    def _set(self, job: Progress, seconds: float) -> None:
+    def _set(self, job: LiveJob, seconds: float) -> None:
         change = seconds - job.unfinished_seconds
         self.seconds = max(0.0, self.seconds + change)
         if (holding := self._holdings.get(job.job.caller)) is not None:
@@ -158,7 +158,7 @@ class Backlog:
         retry_after_seconds = (service + self._others_seconds(caller, service)) / num_workers
         raise CallerLimitError(reason, max(1, math.ceil(retry_after_seconds)))
 
-    def _check_turns(self, caller: str, holding: Holding, jobs: Sequence[Progress], num_workers: int) -> None:
+    def _check_turns(self, caller: str, holding: Holding, jobs: Sequence[LiveJob], num_workers: int) -> None:
         """Raise if, with these jobs, the largest would wait too long with as many others all the time as there are now.
 
         When more comes in than can be done, whoever is finished is replaced at once, by somebody who takes turns with
@@ -210,5 +210,5 @@ class Backlog:
         return sum(min(holding.seconds, seconds) for name, holding in self._holdings.items() if name != caller)
 
 
-def _takes_turns(job: Progress) -> bool:
+def _takes_turns(job: LiveJob) -> bool:
     return job.predicted_seconds > SHORT_SECONDS

@@ -17,19 +17,19 @@ class Piece:
     """One job's part of a batch. It keeps its identity when it has to be sent again."""
 
     __slots__ = (
-        "failed_checks", "first_line", "lane", "late", "progress", "record", "returned",
+        "failed_checks", "first_line", "lane", "late", "live_job", "record", "returned",
         "seconds", "segments", "shunned_worker_id", "used_attempts", "worker_ids",
     )  # fmt: skip
 
     def __init__(
         self,
-        progress: "Progress",
+        live_job: "LiveJob",
         segments: tuple[Segment, ...],
         first_line: int,
         seconds: float,
         lane: Lane,
     ) -> None:
-        self.progress = progress
+        self.live_job = live_job
         self.segments = segments
         self.first_line = first_line
         self.seconds = seconds
@@ -49,18 +49,18 @@ class Piece:
     @property
     def wanted(self) -> bool:
         """Whether its result is still waited for."""
-        return not self.returned and self.progress.alive
+        return not self.returned and self.live_job.alive
 
     def again(self, segment: Segment, line: int, wrong_worker_id: str) -> "Piece":
         """One segment of this piece, which failed its check, as a piece of its own."""
-        piece = Piece(self.progress, (segment,), line, 0.0, self.lane)
+        piece = Piece(self.live_job, (segment,), line, 0.0, self.lane)
         piece.used_attempts = self.used_attempts + 1
         piece.failed_checks = self.failed_checks + 1
         piece.shunned_worker_id = wrong_worker_id
         return piece
 
 
-class Progress:
+class LiveJob:
     """A live job: what of it has not been handed out, and the tally of what came back."""
 
     def __init__(self, number: int, job: Job, remainder: Remainder, now: float) -> None:

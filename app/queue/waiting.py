@@ -3,7 +3,7 @@
 from app.queue.cost import CostModel
 from app.queue.fair_queue import JobQueue
 from app.queue.lanes import SHORT_SECONDS, Lane, lane_of
-from app.queue.live_job import Piece, Progress
+from app.queue.live_job import LiveJob, Piece
 from app.queue.remainder import Remainder
 from app.settings import Settings
 
@@ -19,7 +19,7 @@ class WaitingJobs:
         self._settings = settings
         self._cost = cost
         self._queues = {lane: JobQueue() for lane in Lane}
-        self._jobs: dict[int, Progress] = {}
+        self._jobs: dict[int, LiveJob] = {}
         self._entered: dict[int, tuple[Lane, float]] = {}
         """The lane that each job waits in, and the seconds that were left of it when it entered that."""
         self._express_seconds = 0.0
@@ -32,35 +32,35 @@ class WaitingJobs:
         """Predicted seconds of the jobs that wait in the express lane."""
         return self._express_seconds
 
-    def add(self, progress: Progress) -> None:
+    def add(self, live_job: LiveJob) -> None:
         """Queue a job."""
-        self._jobs[progress.number] = progress
-        self._enter(progress, progress.remainder.seconds)
+        self._jobs[live_job.number] = live_job
+        self._enter(live_job, live_job.remainder.seconds)
 
-    def remove(self, progress: Progress) -> None:
+    def remove(self, live_job: LiveJob) -> None:
         """Take a job out, if it is still there."""
-        if self._jobs.pop(progress.number, None) is not None:
-            self._exit(progress)
+        if self._jobs.pop(live_job.number, None) is not None:
+            self._exit(live_job)
 
     def refund(self, piece: Piece, seconds: float) -> None:
         """The piece's job has ended before so much of what its caller was charged with was computed."""
-        self._queues[piece.lane].refund(piece.progress.job.caller, seconds)
+        self._queues[piece.lane].refund(piece.live_job.job.caller, seconds)
 
-    def peek(self, lane: Lane) -> Progress | None:
+    def peek(self, lane: Lane) -> LiveJob | None:
         """The job that is furthest behind in the lane; None if there is none."""
         number = self._queues[lane].peek()
         return None if number is None else self._jobs[number]
 
-    def cut_batch(self, progress: Progress, num_workers: int) -> list[Piece]:
-        """The next piece of ``progress``, one that ``peek`` named; small jobs of its kernel that wait ride along.
+    def cut_batch(self, live_job: LiveJob, num_workers: int) -> list[Piece]:
+        """The next piece of ``live_job``, one that ``peek`` named; small jobs of its kernel that wait ride along.
 
         ``num_workers``: at least 1.
         """
-        pieces = [self._cut(progress, self._target_seconds(progress.remainder, num_workers))]
-        seconds, kernel = pieces[0].seconds, progress.job.task.kernel
+        pieces = [self._cut(live_job, self._target_seconds(live_job.remainder, num_workers))]
+        seconds, kernel = pieces[0].seconds, live_job.job.task.kernel
         while seconds < SHORT_SECONDS and (rider := self.peek(Lane.EXPRESS)) is not None:
             rest = rider.remainder.seconds
-            if rider is progress or seconds + rest > SHORT_SECONDS or rider.job.task.kernel != kernel:
+            if rider is live_job or seconds + rest > SHORT_SECONDS or rider.job.task.kernel != kernel:
                 break
             pieces.append(self._cut(rider, rest))
             seconds += pieces[-1].seconds
@@ -75,29 +75,29 @@ class WaitingJobs:
         guided = remainder.seconds * len(self._jobs) / (GUIDED_FACTOR * num_workers)
         return min(max(guided, floor), ceiling)
 
-    def _cut(self, progress: Progress, seconds: float) -> Piece:
-        lane, _ = self._entered[progress.number]
-        line = progress.remainder.line
-        segments = progress.remainder.cut(seconds)
+    def _cut(self, live_job: LiveJob, seconds: float) -> Piece:
+        lane, _ = self._entered[live_job.number]
+        line = live_job.remainder.line
+        segments = live_job.remainder.cut(seconds)
         predicted = self._cost.batch_seconds(segments)
-        self._queues[lane].serve(progress.job.caller, progress.number, predicted)
-        progress.out_seconds += predicted
-        if progress.remainder.exhausted:
-            self.remove(progress)
-        elif lane_of(progress.job, rest := progress.remainder.seconds) is not lane:
-            self._exit(progress)
-            self._enter(progress, rest)
-        return Piece(progress, segments, line, predicted, lane)
+        self._queues[lane].serve(live_job.job.caller, live_job.number, predicted)
+        live_job.out_seconds += predicted
+        if live_job.remainder.exhausted:
+            self.remove(live_job)
+        elif lane_of(live_job.job, rest := live_job.remainder.seconds) is not lane:
+            self._exit(live_job)
+            self._enter(live_job, rest)
+        return Piece(live_job, segments, line, predicted, lane)
 
-    def _enter(self, progress: Progress, seconds: float) -> None:
-        lane = lane_of(progress.job, seconds)
-        self._entered[progress.number] = lane, seconds
-        self._queues[lane].add(progress.job.caller, progress.number)
+    def _enter(self, live_job: LiveJob, seconds: float) -> None:
+        lane = lane_of(live_job.job, seconds)
+        self._entered[live_job.number] = lane, seconds
+        self._queues[lane].add(live_job.job.caller, live_job.number)
         self._express_seconds += seconds * (lane is Lane.EXPRESS)
 
-    def _exit(self, progress: Progress) -> None:
-        lane, seconds = self._entered.pop(progress.number)
-        self._queues[lane].remove(progress.job.caller, progress.number)
+    def _exit(self, live_job: LiveJob) -> None:
+        lane, seconds = self._entered.pop(live_job.number)
+        self._queues[lane].remove(live_job.job.caller, live_job.number)
         self._express_seconds -= seconds * (lane is Lane.EXPRESS)
         if not self._jobs:
             self._express_seconds = 0.0  # or rounding would add up

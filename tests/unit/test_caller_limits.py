@@ -8,9 +8,9 @@ import pytest
 
 from app.errors import CallerLimitError, QueueFullError
 from app.job import Job, JobResult
-from app.queue.admission import Backlog
+from app.queue.admission import Admission
 from app.queue.cost import CostModel
-from app.queue.live_job import Progress
+from app.queue.live_job import LiveJob
 from app.queue.remainder import Remainder
 from app.settings import Settings
 from harness.virtual_time import run_virtually
@@ -24,16 +24,16 @@ def limited(**limits: float) -> Settings:
     return ROOMY.model_copy(update=limits)
 
 
-def with_backlog(settings: Settings, use: Callable[[Callable[..., list[Progress]], Backlog], None]) -> None:
+def with_backlog(settings: Settings, use: Callable[[Callable[..., list[LiveJob]], Admission], None]) -> None:
     """Run ``use(admit, backlog)``; ``admit(seconds, caller)`` takes in a job for two workers."""
 
     async def main() -> None:
-        backlog = Backlog(settings)
+        backlog = Admission(settings)
         numbers = itertools.count()
 
-        def admit(seconds: float, caller: str, count: int = 1) -> list[Progress]:
+        def admit(seconds: float, caller: str, count: int = 1) -> list[LiveJob]:
             jobs = [job(seconds, caller=caller) for _ in range(count)]
-            admitted = [Progress(next(numbers), one, Remainder(one, COST), 0.0) for one in jobs]
+            admitted = [LiveJob(next(numbers), one, Remainder(one, COST), 0.0) for one in jobs]
             backlog.admit(admitted, 2)
             return admitted
 
@@ -42,11 +42,11 @@ def with_backlog(settings: Settings, use: Callable[[Callable[..., list[Progress]
     run_virtually(main())
 
 
-Admit = Callable[..., list[Progress]]
+Admit = Callable[..., list[LiveJob]]
 
 
 def test_a_caller_has_no_more_jobs_than_its_limit_and_others_are_not_concerned() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         held = [admit(1.0, "alice") for _ in range(3)]
         with pytest.raises(CallerLimitError, match="3 jobs of alice"):
             admit(1.0, "alice")
@@ -61,7 +61,7 @@ def test_a_caller_has_no_more_jobs_than_its_limit_and_others_are_not_concerned()
 
 
 def test_a_caller_is_asked_to_wait_for_a_second_at_least() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         admit(0.001, "alice")
         with pytest.raises(CallerLimitError) as caught:
             admit(0.001, "alice")
@@ -71,7 +71,7 @@ def test_a_caller_is_asked_to_wait_for_a_second_at_least() -> None:
 
 
 def test_a_comparison_is_one_admission_of_two_jobs() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         admit(1.0, "alice", count=2)
         with pytest.raises(CallerLimitError, match="2 jobs of alice"):
             admit(1.0, "alice")
@@ -81,7 +81,7 @@ def test_a_comparison_is_one_admission_of_two_jobs() -> None:
 
 @pytest.mark.parametrize("limits", [{"max_caller_jobs": 2}, {"max_queued_jobs": 2}])
 def test_a_comparison_counts_as_the_two_jobs_that_it_is(limits: dict[str, float]) -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         admit(1.0, "alice")
         with pytest.raises((CallerLimitError, QueueFullError)):
             admit(1.0, "alice", count=2)
@@ -91,7 +91,7 @@ def test_a_comparison_counts_as_the_two_jobs_that_it_is(limits: dict[str, float]
 
 
 def test_a_callers_own_work_is_limited_in_seconds_and_others_are_not_concerned() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         for _ in range(7):  # the seventh has 60 core-seconds of six before it, on two workers
             admit(10.0, "alice")
         with pytest.raises(
@@ -105,7 +105,7 @@ def test_a_callers_own_work_is_limited_in_seconds_and_others_are_not_concerned()
 
 
 def test_a_callers_short_job_is_let_in_behind_its_long_one() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         admit(600.0, "alice")
         with pytest.raises(CallerLimitError):
             admit(100.0, "alice")
@@ -115,7 +115,7 @@ def test_a_callers_short_job_is_let_in_behind_its_long_one() -> None:
 
 
 def test_callers_without_a_name_have_no_limits_of_their_own() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         for _ in range(5):
             admit(100.0, "")
 
@@ -123,7 +123,7 @@ def test_callers_without_a_name_have_no_limits_of_their_own() -> None:
 
 
 def test_the_callers_limit_is_told_before_that_of_the_queue() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         for _ in range(7):
             admit(10.0, "alice")
         with pytest.raises(CallerLimitError):
@@ -133,7 +133,7 @@ def test_the_callers_limit_is_told_before_that_of_the_queue() -> None:
 
 
 def test_jobs_of_another_caller_count_together_as_its_fair_share() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         for _ in range(12):
             admit(10.0, "alice")
         admit(100.0, "bob")  # 50 s for alice until then; each job for itself would be too much
@@ -144,7 +144,7 @@ def test_jobs_of_another_caller_count_together_as_its_fair_share() -> None:
 
 
 def test_a_caller_without_jobs_has_ahead_only_what_others_get_meanwhile() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         for _ in range(5):
             admit(10.0, "alice")
         with pytest.raises(QueueFullError, match=r"takes 24\.5 s"):
@@ -155,7 +155,7 @@ def test_a_caller_without_jobs_has_ahead_only_what_others_get_meanwhile() -> Non
 
 
 def test_callers_without_a_name_are_one_caller() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         for _ in range(13):  # 60 s for two workers
             admit(10.0, "")
         with pytest.raises(QueueFullError, match=r"takes 65\.\d s"):
@@ -233,7 +233,7 @@ def test_nothing_is_kept_of_a_caller_whose_jobs_are_over() -> None:
         leaving.cancel()
         await asyncio.wait([leaving])
         assert_nothing_is_left(pool)
-        assert not pool.dispatcher._backlog._holdings
+        assert not pool.dispatcher._admission._holdings
 
     run_virtually(main())
 
@@ -243,7 +243,7 @@ def test_what_callers_hold_adds_up_while_their_jobs_run() -> None:
         pool = SimulatedPool(2)
         jobs: list[Job] = [job(0.7, 20, caller=name) for name in ("alice", "alice", "bob")]
         running = [asyncio.create_task(pool.dispatcher.run(one)) for one in jobs]
-        backlog = pool.dispatcher._backlog
+        backlog = pool.dispatcher._admission
         for _ in range(15):
             await asyncio.sleep(1.0)
             held = {name: holding.seconds for name, holding in backlog._holdings.items()}

@@ -652,11 +652,11 @@ def test_what_is_ahead_is_what_waits_and_what_is_on_the_workers() -> None:
         task = submit(pool, job(1.0, 10))
         while not task.done():
             await asyncio.sleep(0.1)
-            for progress in pool.dispatcher._backlog:
+            for live_job in pool.dispatcher._admission:
                 out = sum(seconds_of(call.batch) for call in pool.calls if call.outcome == "running")
                 out += sum(piece.seconds for piece in pool.dispatcher._scheduler._retries)
-                assert progress.out_seconds == pytest.approx(out)
-                assert progress.unfinished_seconds == pytest.approx(progress.remainder.seconds + out, abs=0.1)
+                assert live_job.out_seconds == pytest.approx(out)
+                assert live_job.unfinished_seconds == pytest.approx(live_job.remainder.seconds + out, abs=0.1)
         assert (await task)[0].num_recomputed > 1
 
     run_virtually(main())

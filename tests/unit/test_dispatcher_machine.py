@@ -27,7 +27,7 @@ from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment, Segm
 from app.kernel import Part
 from app.kernels.fibonacci.task import FibonacciTask
 from app.queue.lanes import MAX_FULL, MAX_FULL_AND_EXPRESS, MAX_LONG, SHORT_SECONDS, Lane
-from app.queue.live_job import Piece, Progress
+from app.queue.live_job import LiveJob, Piece
 from app.settings import Settings
 from harness.simulated_worker import COST
 from harness.virtual_time import VirtualTimeLoop
@@ -74,14 +74,14 @@ def in_flight_by_its_own_count(dispatcher: Dispatcher) -> dict[str, int]:
 @pytest.fixture(autouse=True)
 def segments_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fills ``COUNTED``."""
-    count = Progress._count
+    count = LiveJob._count
 
-    def spy(progress: Progress, segment: Segment, done: SegmentResult, line: int) -> None:
+    def spy(live_job: LiveJob, segment: Segment, done: SegmentResult, line: int) -> None:
         assert done.verified
-        COUNTED[progress.job.job_id].append((line, segment))
-        count(progress, segment, done, line)
+        COUNTED[live_job.job.job_id].append((line, segment))
+        count(live_job, segment, done, line)
 
-    monkeypatch.setattr(Progress, "_count", spy)
+    monkeypatch.setattr(LiveJob, "_count", spy)
 
 
 @dataclass(eq=False, slots=True)
@@ -130,7 +130,7 @@ class WatchedPool(SimulatedPool):
 
 def parts_of(piece: Piece) -> Iterator[JobPart]:
     """The piece's segments, which the worker's answer names in this order."""
-    line, job = piece.first_line, piece.progress.job
+    line, job = piece.first_line, piece.live_job.job
     for segment in piece.segments:
         yield job.job_id, line, segment
         line += segment.count if segment.stop == job.task.length else 0

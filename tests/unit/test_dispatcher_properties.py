@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.errors import JobError
 from app.job import Execution, Job, JobResult, Segment, SegmentResult
 from app.kernels.fibonacci.task import FibonacciTask
-from app.queue.live_job import Progress
+from app.queue.live_job import LiveJob
 from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, SimulatedPool, assert_nothing_is_left
 
@@ -62,13 +62,13 @@ SCRIPTS = st.lists(st.tuples(st.floats(0.0, 0.5), EVENTS), min_size=1, max_size=
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     """Fills with every segment that any job counts."""
     seen: Counted = defaultdict(list)
-    count = Progress._count
+    count = LiveJob._count
 
-    def spy(progress: Progress, segment: Segment, done: SegmentResult, line: int) -> None:
-        seen[progress.job.job_id].append((line, segment))
-        count(progress, segment, done, line)
+    def spy(live_job: LiveJob, segment: Segment, done: SegmentResult, line: int) -> None:
+        seen[live_job.job.job_id].append((line, segment))
+        count(live_job, segment, done, line)
 
-    monkeypatch.setattr(Progress, "_count", spy)
+    monkeypatch.setattr(LiveJob, "_count", spy)
     return seen
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from app.errors import QueueFullError
 from app.job import Execution, Job
-from app.queue.admission import PASSING, RELAXED, TURNS_SECONDS, Backlog
+from app.queue.admission import PASSING, RELAXED, TURNS_SECONDS, Admission
 from app.queue.cost import CostModel
-from app.queue.live_job import Progress
+from app.queue.live_job import LiveJob
 from app.queue.remainder import Remainder
 from app.settings import Settings
 from harness.virtual_time import run_virtually
@@ -91,21 +91,21 @@ def test_small_jobs_are_served_at_once_meanwhile() -> None:
 
 # Admission alone
 
-Admit = Callable[..., Sequence[Progress]]
+Admit = Callable[..., Sequence[LiveJob]]
 LONG = PASSING * MAX_QUEUED_SECONDS
 
 
-def with_backlog(use: Callable[[Admit, Backlog], None]) -> None:
+def with_backlog(use: Callable[[Admit, Admission], None]) -> None:
     """Run ``use(admit, backlog)``; ``admit(seconds, caller)`` takes in a job for two workers, long after the last."""
 
     async def main() -> None:
-        backlog = Backlog(SETTINGS)
+        backlog = Admission(SETTINGS)
         numbers = itertools.count()
 
-        def admit(seconds: float, caller: str = "", now: float | None = None) -> Sequence[Progress]:
+        def admit(seconds: float, caller: str = "", now: float | None = None) -> Sequence[LiveJob]:
             number = next(numbers)
             one = job(seconds, caller=caller)
-            admitted = [Progress(number, one, Remainder(one, CostModel()), number * LONG if now is None else now)]
+            admitted = [LiveJob(number, one, Remainder(one, CostModel()), number * LONG if now is None else now)]
             backlog.admit(admitted, 2)
             return admitted
 
@@ -115,7 +115,7 @@ def with_backlog(use: Callable[[Admit, Backlog], None]) -> None:
 
 
 def test_as_many_take_turns_as_let_the_largest_be_done_in_time() -> None:
-    def use(admit: Admit, _: Backlog) -> None:
+    def use(admit: Admit, _: Admission) -> None:
         admit(2.0)
         for _number in range(19):
             admit(0.4)
@@ -128,7 +128,7 @@ def test_as_many_take_turns_as_let_the_largest_be_done_in_time() -> None:
 
 
 def test_when_one_is_done_the_next_is_let_in() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         (first,) = admit(2.0)
         held = [admit(0.4)[0] for _ in range(19)]
         with pytest.raises(QueueFullError):
@@ -146,7 +146,7 @@ def test_when_one_is_done_the_next_is_let_in() -> None:
 
 
 def test_those_that_are_soon_done_keep_nobody_out() -> None:
-    def use(admit: Admit, _: Backlog) -> None:
+    def use(admit: Admit, _: Admission) -> None:
         for _number in range(int(RELAXED * MAX_QUEUED_SECONDS * 2 / 0.02) - 20):
             admit(0.02)
         admit(2.0)
@@ -157,7 +157,7 @@ def test_those_that_are_soon_done_keep_nobody_out() -> None:
 def test_a_burst_keeps_nobody_out() -> None:
     """Nor does the loss of a worker: what is there will be done before those who pass it are too many."""
 
-    def use(admit: Admit, _: Backlog) -> None:
+    def use(admit: Admit, _: Admission) -> None:
         admit(2.0)
         for _number in range(80):
             admit(0.4, now=0.9 * LONG)
@@ -166,7 +166,7 @@ def test_a_burst_keeps_nobody_out() -> None:
 
 
 def test_a_backlog_that_stays_is_no_burst() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         admit(2.0)
         for _number in range(30):
             admit(0.4, now=0.0)
@@ -177,7 +177,7 @@ def test_a_backlog_that_stays_is_no_burst() -> None:
 
 
 def test_for_the_sake_of_a_job_of_minutes_nobody_is_kept_out() -> None:
-    def use(admit: Admit, _: Backlog) -> None:
+    def use(admit: Admit, _: Admission) -> None:
         admit(500.0)
         for _number in range(50):
             admit(0.5)
@@ -186,15 +186,15 @@ def test_for_the_sake_of_a_job_of_minutes_nobody_is_kept_out() -> None:
 
 
 def test_how_large_a_refused_job_was_is_forgotten_when_there_is_little_to_do() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
-        held = [progress for _ in range(50) for progress in admit(0.5)]
+    def use(admit: Admit, backlog: Admission) -> None:
+        held = [live_job for _ in range(50) for live_job in admit(0.5)]
         for _ in range(2):
             with pytest.raises(QueueFullError, match="50 unfinished jobs"):
                 admit(TURNS_SECONDS - 0.1)
             with pytest.raises(QueueFullError, match="50 unfinished jobs"):
                 admit(0.5)
-        for progress in held[1:]:
-            backlog.remove(progress)
+        for live_job in held[1:]:
+            backlog.remove(live_job)
         for _number in range(60):
             admit(0.5)
 
@@ -202,7 +202,7 @@ def test_how_large_a_refused_job_was_is_forgotten_when_there_is_little_to_do() -
 
 
 def test_it_is_among_the_jobs_of_one_caller_and_others_get_as_much() -> None:
-    def use(admit: Admit, _: Backlog) -> None:
+    def use(admit: Admit, _: Admission) -> None:
         admit(2.0, "alice")
         for _number in range(10):
             admit(0.6, "alice")
@@ -218,7 +218,7 @@ def test_it_is_among_the_jobs_of_one_caller_and_others_get_as_much() -> None:
 
 
 def test_what_is_kept_of_jobs_that_are_over_does_not_grow() -> None:
-    def use(admit: Admit, backlog: Backlog) -> None:
+    def use(admit: Admit, backlog: Admission) -> None:
         admit(2.0)
         for _number in range(1_000):
             backlog.remove(*admit(0.1))

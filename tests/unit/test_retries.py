@@ -11,7 +11,7 @@ from app.dispatch.retries import ALONE_SECONDS, ASK_AT_ONCE, SILENT_SECONDS, Ret
 from app.job import BatchResult
 from app.queue.cost import CostModel
 from app.queue.lanes import Lane
-from app.queue.live_job import Piece, Progress
+from app.queue.live_job import LiveJob, Piece
 from app.queue.remainder import Remainder
 from harness.virtual_time import run_virtually
 from tests.tasks import job_of, segment
@@ -45,8 +45,8 @@ class Bench:
 
     def piece(self, shunned: str | None = None, lane: Lane = FULL, has_it: tuple[str, ...] = ()) -> Piece:
         """One more that is to be sent again."""
-        progress = Progress(0, job_of(10, 1), Remainder(job_of(10, 1), CostModel()), 0.0)
-        piece = Piece(progress, (segment(0, 10),), 0, 0.1, lane)
+        live_job = LiveJob(0, job_of(10, 1), Remainder(job_of(10, 1), CostModel()), 0.0)
+        piece = Piece(live_job, (segment(0, 10),), 0, 0.1, lane)
         piece.shunned_worker_id = shunned
         piece.worker_ids += has_it
         self.retries.add(piece)
@@ -130,13 +130,13 @@ def test_if_another_worker_is_idle_sooner_the_one_that_is_being_emptied_goes_on(
 def test_a_worker_is_emptied_for_nobody_whose_job_has_ended(bench: Bench) -> None:
     bench.busy("a", 0.5)
     bench.busy("b", 0.5)
-    bench.piece().progress.finished.cancel()
+    bench.piece().live_job.finished.cancel()
     second = bench.piece()
-    second.progress.finished.cancel()
+    second.live_job.finished.cancel()
     third = bench.piece()
     bench.sent()
     assert bench.worker("a").guest is third
-    third.progress.finished.cancel()
+    third.live_job.finished.cancel()
     assert not bench.sent()
     assert not any(worker.guest for worker in bench.pool)
     assert not bench.retries
