@@ -70,6 +70,10 @@ demo: $(INSTALLED) ## Run the tutorial's comparison through the service, print i
 bench: $(if $(filter all,$(PEERS)),$(BENCH_ALL_INSTALLED),$(BENCH_INSTALLED)) ## Measure the service against its peers (QUICK=1: 3 minutes; PEERS=all; RESUME=1)
 	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick) $(if $(PEERS),--peers $(PEERS)) $(if $(RESUME),--resume)
 
+.PHONY: bench-compare
+bench-compare: $(INSTALLED) ## Measure this tree beside another commit, in turns: 5 minutes (REF=main)
+	@$(BIN)/python -m benchmarks.compare $(call quoted,$(or $(REF),main))
+
 .PHONY: simulate
 simulate: $(BENCH_INSTALLED) ## Simulate 1 to 10,000 workers (ARGS=--help lists the parameters)
 	@$(BIN)/python -m benchmarks.simulate $(ARGS)
