@@ -12,11 +12,12 @@ from starlette.types import ASGIApp
 from app import __version__
 from app.dispatch.dispatcher import Dispatcher
 from app.errors import DrainingError
-from app.http.answers import Health, JobAnswers, PoolResponse
+from app.http.answers import Health, PoolResponse
 from app.http.authentication import caller_of, require_keys
 from app.http.body import json_route
 from app.http.docs import add_docs_page
 from app.http.headers import SecurityHeaders
+from app.http.job_answers import JobAnswers
 from app.http.problem_docs import add_problem_model, problem_docs
 from app.http.problem_pages import add_problem_pages
 from app.http.problems import add_problem_handlers

@@ -12,6 +12,7 @@ from app import __version__
 from app.dispatch.dispatcher import Dispatcher
 from app.http import answers, requests
 from app.http.api import create_app
+from app.http.job_answers import JobAnswers, TimingModel
 from app.http.problem_pages import PROBLEM_TYPES
 from app.kernel import offers_of
 from app.kernels.fibonacci.models import LastTermModel
@@ -26,11 +27,17 @@ RENEW = "python -m tests.http.test_openapi > tests/http/openapi.json"
 (OFFER,) = offers_of(DEFAULTS)
 OF_JOBS: dict[str, Any] = {
     model.__name__: model
-    for models in (requests.JobRequests(OFFER, DEFAULTS), answers.JobAnswers(OFFER.kernel))
+    for models in (requests.JobRequests(OFFER, DEFAULTS), JobAnswers(OFFER.kernel))
     for model in vars(models).values()
     if isinstance(model, type)
-} | {"LastTermModel": LastTermModel}
+} | {model.__name__: model for model in (LastTermModel, TimingModel)}
 """The models of the Fibonacci kernel's routes, by their names."""
+
+STATUS: dict[str, Any] = {
+    "Health": answers.Health,
+    "PoolResponse": answers.PoolResponse,
+    "WorkerModel": answers.WorkerModel,
+}
 
 JOB_STATUSES = {"200", "400", "408", "413", "415", "422", "429", "500", "503", "504"}
 
@@ -135,7 +142,7 @@ def test_every_example_of_a_model_is_one_of_it() -> None:
     for name, schema in document()["components"]["schemas"].items():
         examples = schema.get("examples", []) + ([schema["example"]] if "example" in schema else [])
         for example in examples:
-            model = getattr(answers, name, None) or OF_JOBS[name]
+            model = OF_JOBS.get(name) or STATUS[name]
             assert set(example) <= set(model.model_validate(example).model_dump())
             found += 1
     assert found >= 3
