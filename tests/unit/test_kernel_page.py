@@ -51,6 +51,14 @@ async def test_it_adds_up_the_digits(settings: Settings, first: int, length: int
 
 
 @pytest.mark.anyio
+async def test_the_call_on_the_page_gives_the_sum_on_the_page(settings: Settings) -> None:
+    body = PAGE.partition("$ curl")[2].partition("-d '")[2].partition("'")[0]
+    async with Client(settings) as client:
+        answer = (await client.post("/digits", content=body, headers={"Content-Type": "application/json"})).json()
+        assert f"`digit_sum` is {answer['digit_sum']}" in PAGE
+
+
+@pytest.mark.anyio
 async def test_it_stands_beside_fibonacci(settings: Settings) -> None:
     async with Client(settings) as client:
         assert (await client.post("/fibonacci", json={"sequence_size": 10})).status_code == 200
