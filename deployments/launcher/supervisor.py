@@ -8,7 +8,9 @@ becomes the parent of every orphan among them, so that it can bury the dead and 
 import contextlib
 import ctypes
 import math
+import os
 import queue
+import select
 import signal
 import threading
 import time
@@ -50,6 +52,8 @@ class Supervisor:
         self._folder = folder
         self._verbose = verbose
         self._events: Events = queue.SimpleQueue()
+        self._hung_up = False
+        """Whether the terminal is gone."""
 
         self._listen()
 
@@ -59,7 +63,21 @@ class Supervisor:
         for number in SIGNALS:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # ignored: nohup
                 signal.signal(number, lambda number, _: self._events.put((None, "signal", number)))
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            threading.Thread(target=self._watch_terminal, daemon=True).start()
         signal.signal(signal.SIGCHLD, lambda *_: self._events.put((None, "child", None)))
+
+    def _watch_terminal(self) -> None:
+        """Where make leads the session, the kernel tells only make that the terminal is gone; and make waits for us."""
+        try:
+            terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+        except OSError:
+            return  # there is none
+        poll = select.poll()
+        poll.register(terminal, 0)  # a hang-up is reported whatever is asked for
+        poll.poll()
+        self._hung_up = True
+        self._events.put((None, "signal", signal.SIGHUP))
 
     def run(self, command: list[str], environment: dict[str, str], when_ready: Callable[[list[str]], None]) -> None:
         """Start the cluster, wait for a signal, stop it; nothing of it is left.
@@ -121,7 +139,9 @@ class Supervisor:
             if time.monotonic() >= drain_at:
                 cluster.tell(f"drain {self._wishes.grace}")
                 drain_at = math.inf
-            name, _ = self._next(cluster, min(drain_at, cut_at))
+            name, number = self._next(cluster, min(drain_at, cut_at))
+            if number == signal.SIGHUP and self._hung_up:
+                continue  # the shell's, for the same reason
             if name == "signal" and time.monotonic() > signalled_at + ONE_WISH_SECONDS:
                 cluster.tell("drop")
                 drain_at, cut_at = math.inf, min(cut_at, time.monotonic() + STOP_SECONDS)

@@ -1,10 +1,12 @@
 """How the service ends: the signals of terminals, shells and service managers, at every moment of its life."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -135,22 +137,29 @@ def test_a_lame_duck_takes_jobs_while_it_says_that_it_leaves() -> None:
         assert service.process.wait(bounds.SHUTDOWN) == 0
 
 
-@pytest.mark.timeout(120)
-def test_a_terminal_that_closes_ends_make_serve_and_its_service() -> None:
-    """The shell leads the session: when the terminal goes, the kernel tells it, and as it ends what runs in front."""
-    leader, follower = os.openpty()
-    shell = subprocess.Popen(
-        ["bash", "-c", "make --no-print-directory serve PORT=0 CPUS=1; :"],
-        stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
-        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),  # noqa: PLW1509 (no threads here)
+SERVE = ("make", "--no-print-directory", "serve", "PORT=0", "CPUS=1")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("bash", "-c", f"{' '.join(SERVE)}; :"), SERVE],
+    ids=["a shell leads the session", "make leads it, as in xterm -e make serve"],
+)
+@pytest.mark.timeout(180)
+def test_a_terminal_that_closes_ends_make_serve_and_its_service(command: tuple[str, ...]) -> None:
+    """The kernel tells the session's leader alone, and what runs in front as the leader ends. Make does not end."""
+    master, terminal = os.openpty()
+    leader = subprocess.Popen(
+        command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (no threads here)
     )  # fmt: skip
-    os.close(follower)
+    os.close(terminal)
     said = b""
     until = time.monotonic() + 90
     while b"ready on" not in said and time.monotonic() < until:
-        said += os.read(leader, 65_536)
+        said += os.read(master, 65_536)
     assert b"ready on" in said
-    everything = descendants(shell.pid)
-    os.close(leader)
-    shell.wait(bounds.SHUTDOWN)
-    wait_until(lambda: not alive(everything), bounds.SHUTDOWN, "no process is left")
+    everything = descendants(leader.pid)
+    os.close(master)
+    wait_until(lambda: not alive(everything), 2 * bounds.SHUTDOWN, "no process is left")
+    leader.wait(bounds.SHUTDOWN)
