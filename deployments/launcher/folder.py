@@ -125,15 +125,15 @@ def made(environ: Mapping[str, str]) -> Iterator[Folder]:
 
 def running_plans(environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """What this user's runs that live were asked for."""
-    places = dict.fromkeys((environ.get("TMPDIR", ""), *PLACES, f"/run/user/{os.getuid()}"))
-    found = [each for place in places if place for each in Path(place).glob(f"{PREFIX}*")]
+    places = dict.fromkeys((environ.get("TMPDIR") or PLACES[0], *PLACES, f"/run/user/{os.getuid()}"))
+    found = [each for place in places for each in Path(place).glob(f"{PREFIX}*")]
     lives = [each / PLAN for each in found if _is_ours(each) and not _is_dead(each)]
     return [json.loads(plan.read_text("utf-8")) for plan in lives if plan.exists()]
 
 
 def _place(environ: Mapping[str, str]) -> Path:
     """TMPDIR, if a socket's path has room there and Ray can use its name; else where most machines have room."""
-    wanted = environ.get("TMPDIR") or PLACES[0]
+    wanted = str(Path(environ.get("TMPDIR") or PLACES[0]).absolute())
     problem = ""
     for place in dict.fromkeys((wanted, *PLACES, f"/run/user/{os.getuid()}")):
         if len(place) > MAX_PLACE_LENGTH or not PLAIN.fullmatch(place):

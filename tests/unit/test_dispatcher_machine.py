@@ -6,6 +6,7 @@ when they are late: for these the machine looks inside.
 """
 
 import asyncio
+import functools
 import itertools
 import math
 from collections import Counter, defaultdict
@@ -152,6 +153,8 @@ class DispatcherMachine(RuleBasedStateMachine):
         self.failed_checks: Counter[JobPart] = Counter()
         self.doomed: set[str] = set()
         """Ids of the jobs that can only fail: a part of them has met with too much."""
+        self.late_at: dict[str, float] = {}
+        """When each worker was last late with a batch, also one that was then computed elsewhere."""
         self.all_as_predicted = True
         self.job_ids = map(str, itertools.count())
         COUNTED.clear()
@@ -160,10 +163,18 @@ class DispatcherMachine(RuleBasedStateMachine):
     def start(self, num_workers: int) -> None:
         async def start() -> None:
             self.pool = WatchedPool(SETTINGS, self.note_loss, self.may_have_more)
+            flights = self.pool.dispatcher._scheduler._flights
+            flights.newly_late = functools.partial(self.note_late, flights.newly_late)  # type: ignore[method-assign]
             for _ in range(num_workers):
                 self.join_one()
 
         self.loop.run_until_complete(start())
+
+    def note_late(self, newly_late: Callable[[float], list[Flight]], now: float) -> list[Flight]:
+        late = newly_late(now)
+        for flight in late:
+            self.late_at[flight.worker.worker_id] = now
+        return late
 
     def join_one(self) -> None:
         self.pool.join()
@@ -413,6 +424,7 @@ class DispatcherMachine(RuleBasedStateMachine):
         due = [flight.due_at for flight in self.flights if flight.worker.worker_id == worker_id]
         late_since = min(due, default=math.inf)
         is_late = now > late_since + 2 * WATCH_SECONDS and heard_at < late_since
+        is_late |= heard_at < self.late_at.get(worker_id, -math.inf)
         return (heard_at >= self.pool.lost_at or self.pool.lost_at == now) and not is_late
 
     # What always holds

@@ -93,6 +93,13 @@ def test_a_place_that_sockets_or_ray_cannot_use_is_passed_over(
         assert run.path.parent == place
 
 
+def test_a_place_may_be_named_from_here(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's processes run elsewhere."""
+    monkeypatch.chdir(place.parent)
+    with made({"TMPDIR": place.name}) as run:
+        assert run.path.parent == place
+
+
 @pytest.mark.parametrize("wanted", ["/nowhere", "/proc"])
 def test_where_there_is_no_place_one_line_says_so(wanted: str, place: Path) -> None:
     told = pytest.raises(LaunchError, match=r"no place for sockets and logs \(.+\): set TMPDIR to a folder")
