@@ -67,7 +67,7 @@ def test_a_users_netrc_file_is_what_the_refusal_speaks_of(
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     answer = requests.get(f"{guarded.url}/pool", headers={"Authorization": f"Bearer {ALICE}"}, timeout=10)
-    assert (answer.status_code, "Basic came instead" in answer.json()["detail"]) == (401, True)
+    assert (answer.status_code, "Basic was sent instead" in answer.json()["detail"]) == (401, True)
 
 
 def test_a_caller_without_a_key_is_refused_before_its_body_is_there(guarded: Service) -> None:
