@@ -101,12 +101,12 @@ def _dropped(stage: Stage, meanwhile: Callable[[], list[Check]], at_least: float
         in_flight = stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == 1), 10)
         begun = time.monotonic()
         stage.service.process.send_signal(signal.SIGTERM)
-        waits = stage.until(lambda: _says(stage, "waiting for 1 jobs"), 10)
+        waits = stage.until(lambda: _says(stage, "waiting for 1 job"), 10)
         checks = meanwhile()
         code = stage.service.process.wait(GRACE_AND_EXIT_SECONDS)
         stopped_after = time.monotonic() - begun
         told = is_ended_within(connection, 1.0)
-    said = stage.until(lambda: _says(stage, "dropping 1 unfinished jobs"), 1)
+    said = stage.until(lambda: _says(stage, "dropping 1 unfinished job"), 1)
     return Outcome(
         requests=1,
         failed=1,

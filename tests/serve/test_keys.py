@@ -135,7 +135,7 @@ def test_no_key_stands_in_any_log(guarded: Service) -> None:
     ("host", "environment", "warnings"),
     [
         ("127.0.0.1", {}, []),
-        ("0.0.0.0", {}, ["there are no API keys: whoever reaches it can use the service"]),  # noqa: S104 (what is warned of)
+        ("0.0.0.0", {}, ["there are no API keys: anyone who reaches it can use the service"]),  # noqa: S104 (what is warned of)
         ("0.0.0.0", {VARIABLE: ALICES_LINE}, ["HTTP is not encrypted"]),  # noqa: S104 (what is warned of)
     ],
 )
