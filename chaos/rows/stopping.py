@@ -81,7 +81,7 @@ def dropped(stage: Stage) -> Outcome:
 
 
 def signalled_twice(stage: Stage) -> Outcome:
-    """A second SIGTERM while it waits for a job: it waits no more, though the grace is 30 s."""
+    """A second SIGTERM while it waits for a job: it waits no longer, though the grace is 30 s."""
 
     def again() -> list[Check]:
         stage.service.process.send_signal(signal.SIGTERM)
@@ -93,7 +93,7 @@ def signalled_twice(stage: Stage) -> Outcome:
 def _dropped(stage: Stage, meanwhile: Callable[[], list[Check]], at_least: float, at_most: float) -> Outcome:
     """SIGTERM, and something else while it waits for one long job. Anything but an end with it dropped is broken.
 
-    Serve's own proxy waits half a minute for the dropped connection: with it the time is told, not promised.
+    Serve's own proxy waits half a minute for the dropped connection: with it the time is reported, not promised.
     """
     everything = descendants(stage.pid)
     limit = at_most if stage.processes(HAPROXY) else None
