@@ -1,5 +1,5 @@
 # Two stages: uv and the build stay in the first. The locked dependencies come before the project, so
-# that a code change does not install them again.
+# that a code change does not reinstall them.
 FROM docker.io/library/python:3.12-slim-bookworm AS build
 ENV PYTHONDONTWRITEBYTECODE=
 WORKDIR /build
@@ -26,10 +26,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     RAY_AUTH_MODE=token \
     RAY_USAGE_STATS_ENABLED=0 \
     RAY_SERVE_HAPROXY_BINARY_PATH=/opt/venv/bin/fibonacci-haproxy
-# By number: Kubernetes' runAsNonRoot takes no name.
+# By number: Kubernetes' runAsNonRoot does not accept a name.
 USER 1000
 EXPOSE 8000
-# It asks the launcher's service, wherever that listens.
+# It asks the launcher's service, wherever it listens.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=180s --retries=3 CMD ["python", "-m", "deployments.readiness"]
 STOPSIGNAL SIGTERM
 # When it is stopped, the launcher waits 30 s for the jobs in flight, drops the rest and ends: `docker stop -t 60`.

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-# What make and the commands get of a person's shell: these variables and no others. docs/settings.md ("The environment
-# of make") has the same list, and what they are for.
+# What make and the commands get from a person's shell: these variables and no others. docs/settings.md ("The
+# environment of make") has the same list, and what they are for.
 FROM_SHELL := PATH LD_LIBRARY_PATH PYENV_% ASDF_% MISE_% HOME USER LOGNAME TMPDIR XDG_CACHE_HOME XDG_CONFIG_HOME \
   XDG_CONFIG_DIRS TERM NO_COLOR TZ CI FIBONACCI_% \
   PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_PROXY \
@@ -14,8 +14,8 @@ $(foreach name,$(filter-out $(FROM_SHELL) $(MAKES_OWN),$(.VARIABLES)),\
   $(if $(filter environment,$(origin $(name))),$(eval override undefine $$(name))))
 export RAY_USAGE_STATS_ENABLED := 0
 export RAY_AUTH_MODE := token
-# What the commands call is on this machine: never through the proxy that http_proxy names, which cannot reach it. Some
-# programs read one spelling and some the other; what a person has set is kept.
+# Calls to this machine never go through the proxy that http_proxy names, which cannot reach it. Some programs read one
+# spelling and some the other; what a person has set is kept.
 COMMA := ,
 export no_proxy := 127.0.0.1,localhost,::1$(addprefix $(COMMA),$(or $(no_proxy),$(NO_PROXY)))
 export NO_PROXY := $(no_proxy)
@@ -47,7 +47,7 @@ quoted = '$(subst ','\'',$(1))'
 LAUNCH_OPTIONS = $(if $(HOST),--host $(call quoted,$(HOST))) $(if $(PORT),--port $(PORT)) \
   $(if $(CPUS),--cpus $(CPUS)) $(if $(API_KEYS_FILE),--api-keys-file $(call quoted,$(API_KEYS_FILE)))
 
-# One command after another, also under make -j: they share the cores, .venv and each other's results.
+# One command after another, even under make -j: they share the cores, .venv and each other's results.
 .NOTPARALLEL:
 
 .PHONY: help
@@ -114,18 +114,18 @@ check: $(INSTALLED) ## Check format, lint, types, spelling, the workflow and loc
 	@mkdir -p .venv/lock && cp requirements*.lock .venv/lock
 	@$(MAKE) --no-print-directory lock LOCK_FOLDER=.venv/lock
 	@for file in requirements*.lock; do diff -q $$file .venv/lock/$$file || \
-	  { echo "$$file does not fit pyproject.toml: run 'make lock'"; exit 1; }; done
+	  { echo "$$file does not match pyproject.toml: run 'make lock'"; exit 1; }; done
 
-# A package that could not be looked up is an error (--strict): by default pip-audit would call it free of weaknesses.
+# A package that cannot be looked up is an error (--strict): by default pip-audit would call it free of weaknesses.
 .PHONY: audit
-audit: $(AUDIT)/.installed ## Look up known weaknesses of all that is locked (needs the network)
+audit: $(AUDIT)/.installed ## Look up known weaknesses of all locked packages (needs the network)
 	@if $(AUDIT)/bin/python -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes \
 	  $(addprefix --requirement=,$(wildcard requirements*.lock)) 2>$(AUDIT)/said; then cat $(AUDIT)/said; \
 	elif grep -q 'Found .* known vulnerabilit' $(AUDIT)/said; then cat $(AUDIT)/said; exit 1; \
 	else echo "not audited: the data on known weaknesses cannot be reached ($$(tail -n 1 $(AUDIT)/said))"; exit 1; fi
 
 .PHONY: fmt
-fmt: $(INSTALLED) ## Format the code and fix what can be fixed
+fmt: $(INSTALLED) ## Format the code and fix what ruff can fix
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
 
@@ -135,7 +135,7 @@ COMPILE = $(BIN)/python -m set_up.registry pip compile --quiet --universal --gen
 COMPILE_BENCH_ALL = $(COMPILE) --group bench-all -c requirements-dev.lock -c requirements-bench.lock \
   --no-annotate --output-file requirements-bench-all.lock
 .PHONY: lock
-lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as little as it can
+lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as little as possible
 	$(COMPILE) pyproject.toml --output-file $(LOCK_FOLDER)/requirements.lock
 	$(COMPILE) pyproject.toml --group dev --group uv -c $(LOCK_FOLDER)/requirements.lock \
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-dev.lock
@@ -154,7 +154,7 @@ clean: ## Remove the environment, every cache and all compiled bytecode
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What lies in .venv, and what it was made from: the clone's folder and the file that its Python really is. If that has
+# What is in .venv, and what it was made from: the clone's folder and the file that its Python really is. If that has
 # changed, the clone was moved or its Python is gone; if .installed is missing, something was interrupted (set_up).
 ifneq ($(CURDIR) $(realpath $(BIN)/python),$(file <$(INSTALLED)))
 .PHONY: $(INSTALLED)
@@ -162,7 +162,7 @@ endif
 ifneq ($(CURDIR) $(realpath $(AUDIT)/bin/python),$(file <$(AUDIT)/.installed))
 .PHONY: $(AUDIT)/.installed
 endif
-OLD_PYTHON := import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, and \
+OLD_PYTHON := import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, but \
   $(PYTHON) is %d.%d: make PYTHON=python3.12" % sys.version_info[:2])
 SET_UP = @$(PYTHON) -c '$(OLD_PYTHON)' && exec $(PYTHON) -E -s -m set_up
 

@@ -1,13 +1,13 @@
-"""The errors a job can end in. What each becomes over HTTP is said once, in ``app.http.problems``.
+"""The errors that a job can end in. What each becomes over HTTP is defined once, in ``app.http.problems``.
 
 * JobError
   + RefusedError         nothing was computed
     - TooCostlyError      422: it alone exceeds the limit
     - QueueFullError      429: its predicted wait is too long, or too many jobs are held
-    - CallerLimitError    429: its caller, a key's name, has too much unfinished
+    - CallerLimitError    429: its caller, a key's name, has too much unfinished work
     - DrainingError       503: the service is shutting down
   + NoWorkerError       503: no worker for too long
-  + DeadlineError       504: the job's own time is over
+  + DeadlineError       504: the job's deadline has passed
   + ComputationError    500: a part of it failed on three workers, or failed its check twice
 * WorkerLostError       never leaves the dispatcher: a worker died or left with a batch
 """
@@ -40,7 +40,7 @@ class QueueFullError(RefusedError):
 
 
 class CallerLimitError(RefusedError):
-    """The caller, known by its API key, has too much unfinished; nobody else is affected."""
+    """The caller, known by its API key, has too much unfinished work; other callers are unaffected."""
 
     def __init__(self, reason: str, retry_after_seconds: int) -> None:
         super().__init__(reason, retry_after_seconds)
@@ -49,7 +49,7 @@ class CallerLimitError(RefusedError):
 
 
 class DrainingError(RefusedError):
-    """The service is shutting down and takes no new jobs."""
+    """The service is shutting down and accepts no new jobs."""
 
 
 class NoWorkerError(JobError):
@@ -73,7 +73,7 @@ class ComputationError(JobError):
 
 
 class WorkerLostError(Exception):
-    """The worker died, left or cannot be reached; what it was computing is gone."""
+    """The worker died, left or cannot be reached; what it was computing is lost."""
 
     def __init__(self, worker_id: str, was_running: bool = True) -> None:
         super().__init__(worker_id, was_running)

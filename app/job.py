@@ -17,18 +17,18 @@ class Execution(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A task, and whose it is."""
+    """A task, and who asked for it."""
 
     job_id: str
     task: Task
     execution: Execution = Execution.DISTRIBUTED
     caller: str = ""
-    """Whose job it is: the fair queue is over callers first, then over a caller's jobs."""
+    """Who asked for it: the queue is fair between callers first, then between a caller's jobs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Units ``start`` .. ``stop - 1`` of ``count`` lines in a row of one task.
+    """Units ``start`` .. ``stop - 1`` of ``count`` consecutive lines of one task.
 
     ``count`` keeps a batch of 10,000 short lines as small a message as a batch of one.
     """
@@ -68,13 +68,13 @@ class BatchResult:
     node_id: str
     segments: tuple[SegmentResult, ...]
     queued_seconds: float
-    """Time on the worker that was not computing: waiting for its one compute thread."""
+    """Time on the worker not spent computing: waiting for its one compute thread."""
     cpu_seconds: float
-    """CPU time of the compute thread: less than the time of computing where others use the core too."""
+    """CPU time of the compute thread: less than the computing time where other work uses the core too."""
 
 
 RunBatch = Callable[[str, Batch], Coroutine[Any, Any, BatchResult]]
-"""Runs a batch on the worker of that id: the seam between the dispatcher and whoever has workers.
+"""Runs a batch on the worker with that id: the seam between the dispatcher and the workers.
 
 Raises ``app.errors.WorkerLostError`` when the worker died or left. Cancelling it stops the work.
 """
@@ -102,7 +102,7 @@ class Timing:
     queued_seconds: float
     """From acceptance to the first batch dispatched."""
     compute_seconds: float
-    """Summed over the job's parts of all batches."""
+    """Summed over the job's part of every batch."""
     num_workers: int
     num_batches: int
     predicted_compute_seconds: float
@@ -117,12 +117,12 @@ class Timing:
 class JobResult:
     """A finished job: every unit counted once, and every segment checked.
 
-    A late batch may have been computed twice; only the first result is in it.
+    A late batch may have been computed twice; only the first result counts.
     """
 
     job: Job
     counts: list[int]
-    """Units computed of each line."""
+    """Units computed in each line."""
     part: Part
     """What was found in a line: they are equal."""
     num_segments: int

@@ -1,4 +1,4 @@
-"""What a computation has to be so that it can be queued, cut, computed and checked here.
+"""What a computation must provide to be queued, cut, computed and checked here.
 
 A *task* is ``num_lines`` equal *lines* of ``length`` *units* each. The service cuts lines between any two units, has
 the pieces computed on whatever workers there are, and joins what they found. A kernel is one package; the setting
@@ -19,7 +19,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
 class CheckFailedError(Exception):
-    """What was computed is wrong; it is computed again, on another worker if there is one."""
+    """The result is wrong; it is computed again, on another worker if there is one."""
 
 
 class KernelError(ValueError):
@@ -31,9 +31,9 @@ class Part:
     """What was found in a stretch of units of one line."""
 
     found: JsonValue = None
-    """Small: when all is joined, at most 1 MB as JSON."""
+    """Small: at most 1 MB as JSON once all parts are joined."""
     opens: str | None = None
-    """What stands at its beginning, and in ``closes`` at its end: each must equal its neighbour's."""
+    """What is at its beginning; ``closes`` is what is at its end: each must equal its neighbour's."""
     closes: str | None = None
 
 
@@ -43,11 +43,11 @@ class Task(Protocol):
     kernel: ClassVar[str]
     """The kernel's name, under which its prices are learnt."""
     core_seconds: ClassVar[tuple[float, ...]]
-    """CPU seconds of one of each kind of work, measured once; what batches really take is learnt from there."""
+    """CPU seconds for an amount of one of each kind of work, measured once; from there the service learns."""
 
     @property
     def length(self) -> int:
-        """Units of each line; not negative."""
+        """Units in each line; not negative."""
         ...
 
     @property
@@ -56,29 +56,29 @@ class Task(Protocol):
         ...
 
     def work(self, start: int, stop: int) -> tuple[float, ...]:
-        """The amount of each kind of work in units ``start`` .. ``stop - 1``, with what beginning and checking take.
+        """The amount of each kind of work in units ``start`` .. ``stop - 1``, including starting and checking.
 
-        ``work(i, i)`` is what a cut at ``i`` costs. It takes constant time, and grows with ``stop``.
+        ``work(i, i)`` is what a cut at ``i`` costs. The call takes constant time; the amounts grow with ``stop``.
         """
         ...
 
     def compute(self, start: int, stop: int) -> Generator[int, None, "Part | Callable[[], Part]"]:
         """Compute units ``start`` .. ``stop - 1`` of a line, check them, and return what was found.
 
-        Or a function that says it, if that takes time: of many equal lines it is asked once.
+        Or, if that takes time, a function that returns it: for many equal lines it is called once.
 
-        Yields, a few times a millisecond, how many units were done since; between two yields at most 60 ms pass.
+        Yields, a few times a millisecond, how many units were done since the last yield, at most 60 ms before.
         Raises ``CheckFailedError`` if the check fails.
         """
         ...
 
     def join(self, left: Part, right: Part) -> Part:
-        """One part of two neighbours."""
+        """Two neighbouring parts as one."""
         ...
 
 
 class Answer(BaseModel):
-    """A kernel's own fields of the answer to a job."""
+    """A kernel's own fields in the answer to a job."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -96,16 +96,16 @@ class Kernel:
     unit: str
     """In the plural: batches have ``num_{unit}``."""
     summary: str
-    """What a job does, in a sentence: in the OpenAPI document."""
+    """What a job does, in a sentence for the OpenAPI document."""
     limits: type[BaseModel]
-    """What an operator may set: of ``limits`` under the setting ``kernels``."""
+    """What an operator may set, as ``limits`` under the setting ``kernels``."""
     request: Callable[[Any], type[BaseModel]]
-    """The caller's fields, with bounds by the limits."""
+    """The model of the caller's fields, bounded by the limits."""
     task: Callable[[Any, Any, int], Task]
-    """Of the limits, a request and the number of workers."""
+    """A task from the limits, a request and the number of workers."""
     answer: type[Answer]
     prefix: str
-    """Before the names of its schemas in the OpenAPI document."""
+    """Precedes the names of its schemas in the OpenAPI document."""
     large_answers: bool = False
     """Whether making and encoding an answer takes more than a millisecond: then it is done in a thread."""
 
@@ -136,10 +136,11 @@ def load(import_path: str, limits: Mapping[str, JsonValue]) -> Offer:
 
 
 def offers_of(settings: Settings) -> list[Offer]:
-    """Each kernel with its limits. Raises ``KernelError`` also if two have one name, or one's cannot be in a path."""
+    """Each kernel with its limits. Raises ``KernelError`` too if a name is used twice or cannot be in a path."""
     offers = [load(choice.import_path, choice.limits) for choice in settings.kernels]
     names = [offer.kernel.name for offer in offers]
     for name in names:
         if NAME.fullmatch(name) is None or names.count(name) > 1:
-            raise KernelError(f"a kernel cannot be called {name!r}" + (" twice" if names.count(name) > 1 else ""))
+            wrong = "two kernels are called" if names.count(name) > 1 else "a kernel cannot be called"
+            raise KernelError(f"{wrong} {name!r}")
     return offers

@@ -1,4 +1,4 @@
-"""API keys: whose key it is that a caller shows. Only names and SHA-256 hashes are known here, never keys.
+"""API keys: who a caller is, by the key that it sends. Only names and SHA-256 hashes are known here, never keys.
 
 A key is 256 random bits, so a plain hash of it is as hard to invert as the key is to guess.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 MAX_KEYS = 1_000
-"""Each is compared with on every request: a thousand take a quarter of a millisecond."""
+"""Each request's key is compared with all of them: a thousand take a quarter of a millisecond."""
 LINE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,31}):(?P<digest>[0-9A-Fa-f]{64})")
 
 
@@ -19,7 +19,7 @@ class KeysError(ValueError):
 
 
 class KnowsCallers(Protocol):
-    """Keys, wherever they are from."""
+    """Keys, wherever they come from."""
 
     def caller(self, key: bytes) -> str | None:
         """The name of the key; None if it is nobody's."""
@@ -32,7 +32,7 @@ class ApiKeys:
     digests: tuple[tuple[str, bytes], ...] = field(repr=False)
 
     def caller(self, key: bytes) -> str | None:
-        """The name of the key; None if it is nobody's. It takes as long whosever it is."""
+        """The name of the key; None if it is nobody's. It takes the same time whoever's it is."""
         digest = hashlib.sha256(key).digest()
         caller = None
         for name, known in self.digests:
@@ -44,8 +44,8 @@ class ApiKeys:
 def parse_keys(text: str, source: str) -> ApiKeys:
     """The keys in lines of ``name:sha256hex``; empty lines and those that begin with # are skipped.
 
-    Raises ``KeysError``, which names ``source`` and the line, for whatever else stands there, for a name or a hash that
-    stands twice, and if no line is left.
+    Raises ``KeysError``, which names ``source`` and the line, for any other line, for a name or a hash that is used
+    twice, and if there are no keys.
     """
     digests: dict[str, bytes] = {}
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):
@@ -56,9 +56,9 @@ def parse_keys(text: str, source: str) -> ApiKeys:
             raise KeysError(f"{source}, line {number}: not NAME:SHA256, {rule}")
         name, digest = match["name"], bytes.fromhex(match["digest"])
         if name in digests:
-            raise KeysError(f"{source}, line {number}: its name stands in a line before")
+            raise KeysError(f"{source}, line {number}: its name is already used on an earlier line")
         if digest in digests.values():
-            raise KeysError(f"{source}, line {number}: its hash stands in a line before")
+            raise KeysError(f"{source}, line {number}: its hash is already used on an earlier line")
         digests[name] = digest
     if not digests:
         raise KeysError(f"{source}: no keys")

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
 class KernelChoice(BaseModel):
-    """A kernel by its import path, and what is limited of it; a limit that is not named has its default."""
+    """A kernel, by its import path, and its limits; a limit that is not named has its default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,7 +20,7 @@ class Settings(BaseModel):
     kernels: tuple[KernelChoice, ...] = Field(
         (KernelChoice(import_path="app.kernels.fibonacci:KERNEL"),),
         min_length=1,
-        description="What can be computed: a route each. Import paths, with the `limits` that each kernel documents.",
+        description="What can be computed, each at its own route: import paths, with the `limits` that each documents.",
     )
     max_timeout_seconds: float = Field(
         300.0, gt=0, le=86_400, description="Longest deadline a job may ask for, and the default."
@@ -31,7 +31,7 @@ class Settings(BaseModel):
     max_queued_seconds: float = Field(
         60.0,
         gt=0,
-        description="Longest predicted wait of a job when it is admitted (else 429); its own time does not count.",
+        description="Longest predicted wait of a job when it is admitted (else 429), not counting the job's own time.",
     )
     max_queued_jobs: int = Field(
         700,
@@ -42,8 +42,8 @@ class Settings(BaseModel):
     api_keys_file: str | None = Field(
         None,
         min_length=1,
-        description="File of `name:sha256hex` lines, read again when it changes: only their keys may call. Without it "
-        "and without `FIBONACCI_API_KEYS` everybody may.",
+        description="File of `name:sha256hex` lines, read again when it changes: only these keys are accepted. With "
+        "neither it nor `FIBONACCI_API_KEYS`, anybody may call.",
     )
     max_caller_jobs: int = Field(
         300,
@@ -69,7 +69,7 @@ class Settings(BaseModel):
         0.0005,
         ge=0,
         le=1,
-        description="CPU seconds of an ingress's event loop to dispatch a batch; large pools' batches grow with it.",
+        description="CPU seconds an ingress's event loop takes to dispatch a batch; large pools' batches grow with it.",
     )
     pool_reply_seconds: float = Field(
         0.5, gt=0, le=10, description="How long GET /pool and GET /readyz wait for a worker's reply."

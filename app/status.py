@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A worker's own account of itself; ``node_id`` is None and ``replied`` false if it gave none in time."""
+    """What a worker reports of itself; ``node_id`` is None and ``replied`` false if it did not in time."""
 
     worker_id: str
     node_id: str | None = None
@@ -34,4 +34,4 @@ class PoolStatus:
 
 
 ReadPool = Callable[[], Awaitable[PoolStatus]]
-"""Asks the workers and the ingress replicas, bounded in time; never fails because one is dead."""
+"""Asks the workers and the ingress replicas, within a time limit; never fails because one is dead."""

@@ -35,7 +35,7 @@ def about(effort: Effort, seconds: float) -> dict[str, str]:
 
 
 def _kernel() -> str:
-    """Its major and minor version; what follows tells whose build it is."""
+    """Its major and minor version; the rest says whose build it is."""
     return ".".join(platform.release().split(".")[:2])
 
 

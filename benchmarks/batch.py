@@ -36,7 +36,7 @@ class Visit:
     arguments: list[int] = field(default_factory=list)
     """Of ``start()``."""
     memory: bool = False
-    """Whether the peer computes in its own process, so that its memory tells."""
+    """Whether the peer computes in its own process, so that its memory means something."""
 
 
 def pay(visit: Visit, prefix: tuple[str, ...]) -> list[dict[str, float]]:

@@ -32,11 +32,11 @@ class Row:
     distributed_seconds: float
     pool_workers: int
     other_cores: float
-    """What other work took of the cores meanwhile."""
+    """How much of the cores other work took meanwhile."""
 
     @property
     def warning(self) -> str:
-        """What to add if the figures are no measure, or nothing."""
+        """What to add if the figures are not a measurement, or nothing."""
         if not is_disturbing(self.other_cores, self.pool_workers):
             return ""
         return f"; no measure: other work took {self.other_cores:.1f} cores meanwhile"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 LOOP = "in-process loop"
-"""The peer that distributes nothing: what a speed-up is over."""
+"""The peer that distributes nothing: speed-ups are over it."""
 
 
 @dataclass

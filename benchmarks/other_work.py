@@ -1,4 +1,4 @@
-"""How much of the cores other work took while something was measured: the figures are then no measure."""
+"""How much of the cores other work took while something was measured: the figures are then not a measurement."""
 
 import os
 from dataclasses import dataclass

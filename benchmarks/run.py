@@ -28,7 +28,7 @@ NO_WRK = (
 
 
 def main() -> int:
-    """Measure, write, print; 1 if a peer failed, after all that could be measured is written."""
+    """Measure, write, print; 1 if a peer failed, after everything that could be measured is written."""
     options = _parse()
     effort = QUICK if options.quick else FULL
     folder = RESULTS / "quick" if options.quick else RESULTS

@@ -58,7 +58,7 @@ def service() -> AbstractContextManager[Service]:
 
 @contextmanager
 def reconfigured(flags: dict[str, str], applications: list[dict[str, str]] | None = None) -> Iterator[Service]:
-    """The launcher with ``serve_config.yaml``, but for these flags and applications."""
+    """The launcher with ``serve_config.yaml``, except for these flags and applications."""
     config: dict[str, Any] = yaml.safe_load(Path("serve_config.yaml").read_text())
     config["controller_options"]["runtime_env"]["env_vars"] |= flags
     config["applications"] = applications or config["applications"]

@@ -1,4 +1,4 @@
-"""What one round visits, one peer after another, and what it leaves out and why."""
+"""The peers that one round visits, one after another, and what it leaves out and why."""
 
 from collections.abc import Callable, Iterable
 from functools import partial

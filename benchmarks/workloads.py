@@ -19,7 +19,7 @@ WARM_UPS = 3
 ONE_SEQUENCE = (1_000, 10_000, 100_000, 300_000, 1_000_000, 3_000_000)
 """(s) Sizes of a single sequence, for the speed-up of cutting one."""
 WHOLE_AT_MOST = 1_000_000
-"""(s) Those that do not cut run one up to here: their speed-up does not change beyond."""
+"""(s) Those that do not cut run one up to this size: beyond it their speed-up does not change."""
 
 
 def steady(measure: Callable[[], float], sequence_size: int, num_sequences: int) -> float:
@@ -34,7 +34,7 @@ class Effort:
     """How long to measure."""
 
     visits: int
-    """How often every peer is started anew; each visit begins with a warm-up that is not counted."""
+    """How often every peer is started; each visit begins with a warm-up that is not counted."""
     repeats: int
     """How often each work is measured in one visit; (g) and (s) once."""
     closed_seconds: float

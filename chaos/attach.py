@@ -29,14 +29,14 @@ ASK_SECONDS = 90.0
 
 
 def deploy(path: str, patience_seconds: str = "90") -> dict[str, Any]:
-    """The application's status and message when the deploying has ended, or after so long, and how long it took."""
+    """The application's status and message when deploying has ended, or after so long, and how long it took."""
     schema = ServeDeploySchema.model_validate(yaml.safe_load(Path(path).read_text()))
     client = _get_global_client()
     if client is None:
         raise RuntimeError("Serve does not run there")
     begun = time.monotonic()
     client.deploy_apps(schema, _blocking=False)
-    time.sleep(1.0)  # until the controller has taken it in, the status is the old one's
+    time.sleep(1.0)  # until the controller has accepted it, the status is the old one's
     while time.monotonic() - begun < float(patience_seconds):
         application = serve.status().applications[NAME]
         if application.status != ApplicationStatus.DEPLOYING:
@@ -50,7 +50,7 @@ def deploy(path: str, patience_seconds: str = "90") -> dict[str, Any]:
 
 
 def run(start: str, stop: str) -> dict[str, Any]:
-    """What a worker says of a batch of one segment."""
+    """What a worker answers to a batch of one segment."""
     return asyncio.run(_run(Batch((Segment(FibonacciTask(int(stop)), int(start), int(stop)),))))
 
 

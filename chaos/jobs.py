@@ -24,7 +24,7 @@ class JobSpec:
     sequence_size: int
     num_sequences: int
     local: bool = False
-    """Whether it is to go in one call to one worker."""
+    """Whether it goes in one call to one worker."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ Digest = tuple[tuple[int, ...], tuple[int, int, int, str]]
 
 
 def digest(answer: dict[str, Any]) -> Digest:
-    """What of an answer can be wrong: the sizes, and all of the last term."""
+    """What can be wrong in an answer: the sizes, and all of the last term."""
     last = answer["last_term"]
     return tuple(answer["sizes"]), (last["index"], last["num_digits"], last["bit_length"], last["sha256"])
 

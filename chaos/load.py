@@ -1,4 +1,4 @@
-"""Load on the service from a thread beside: jobs at a fixed rate, or as fast as so many callers can."""
+"""Load on the service from another thread: jobs at a fixed rate, or as fast as so many callers can."""
 
 import asyncio
 import itertools
@@ -66,7 +66,7 @@ class _Load:
         await asyncio.gather(*(call() for _ in range(callers)))
 
     async def at_once(self, count: int) -> None:
-        """So many jobs together."""
+        """So many jobs at once."""
         await asyncio.gather(*(self.post_next(0.0) for _ in range(count)))
 
 

@@ -44,7 +44,7 @@ def main() -> None:
                     break
                 say(line.strip())
             else:
-                return  # it has told why not
+                return  # it has said why not
             join = [RAY, "start", "--block", "--address", f"{network.address(1)}:{RAY_PORT}", *_options(2, folder)]
             join += ["--node-ip-address", network.address(2)]
             with network.node(2, *join) as second:
@@ -81,7 +81,7 @@ class Network:
         return NETWORK.format(self._third, number)
 
     def set_up(self) -> None:
-        """Make the switch and everybody's connection to it. Raises ``CalledProcessError``."""
+        """Make the switch and all connections to it. Raises ``CalledProcessError``."""
         switch = self._space(0)
         _ip("netns", "add", switch)
         _ip("-n", switch, "link", "add", "bridge", "type", "bridge")
@@ -92,7 +92,7 @@ class Network:
         self._connect(HOST, None)
 
     def tear_down(self) -> None:
-        """Whatever is there of it."""
+        """Remove whatever there is of it."""
         for number in range(NODES + 1):
             subprocess.run(  # noqa: S603 (this project's own)
                 ["/usr/bin/env", "ip", "netns", "del", self._space(number)], check=False, capture_output=True
@@ -104,9 +104,9 @@ class Network:
 
     @contextlib.contextmanager
     def node(self, number: int, *command: str) -> Iterator[subprocess.Popen[str]]:
-        """Run a command in a node's namespaces; when the block ends, it ends, and all that it started there."""
+        """Run a command in a node's namespaces; it ends with the block, as does all that it started there."""
         space = ["ip", "netns", "exec", self._space(number)]
-        # The kill of the first process in a PID namespace is the end of all of them.
+        # Killing the first process in a PID namespace ends all of them.
         unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--mount", "--uts", "--ipc"]
         shell = ["sh", "-c", NODE.format(" ".join(command))]
         process = subprocess.Popen(  # noqa: S603 (this project's own commands)
@@ -152,7 +152,7 @@ def _ip(*arguments: str) -> None:
 
 
 def _copy(process: subprocess.Popen[str]) -> None:
-    """What a node says goes where nobody reads it, or it would stand still when the pipe is full."""
+    """Read and drop what a node prints, or it would stand still when the pipe is full."""
     if process.stdout is not None:
         for _ in process.stdout:
             pass

@@ -8,20 +8,20 @@ from chaos.record import Record
 
 COMPARE = {"<=": operator.le, ">=": operator.ge, "=": operator.eq}
 DURATION, RATIO = ", s", " / "
-"""Parts of the names of durations, and of ratios of durations or rates. CPUs that the workers use are none of these:
+"""Parts of the names of durations, and of ratios of durations or rates. CPUs that the workers use are not among them:
 no other program makes them compute for nobody."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """``seen`` against ``bound``; a check without a bound only tells."""
+    """``seen`` against ``bound``; a check without a bound only reports."""
 
     what: str
     seen: float
     bound: float | None = None
     sign: str = "<="
     quiet: bool = False
-    """Whether it is worth telling only if it is not met."""
+    """Whether it is worth reporting only if it is not met."""
 
     @property
     def met(self) -> bool:
@@ -53,7 +53,7 @@ class Outcome:
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     before: list[str] = field(default_factory=list)
-    """What an earlier go did not keep."""
+    """What an earlier try did not keep."""
 
     @property
     def broken(self) -> list[Check]:
@@ -62,17 +62,17 @@ class Outcome:
 
     @property
     def only_slow(self) -> bool:
-        """Whether nothing else is broken than promises of time: nothing failed, wrong or left behind."""
+        """Whether only promises of time are broken: nothing failed, wrong or left behind."""
         return bool(self.broken) and all(check.slow for check in self.broken)
 
     @property
     def told(self) -> list[str]:
-        """What to tell beside the numbers of requests: every check but those that say nothing new, and the notes."""
+        """What to report beside the numbers of requests: every check but those that say nothing new, and the notes."""
         return [str(check) for check in self._worth_telling] + self.notes + self.before
 
     @property
     def promised(self) -> list[str]:
-        """The same without what only tells."""
+        """The same without what only reports."""
         return [str(check) for check in self._worth_telling if check.bound is not None] + self.before
 
     @property

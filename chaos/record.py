@@ -42,7 +42,7 @@ class Request:
         return self.digest is None or self.digest == true_digest(self.job)
 
     def answered(self, status: int, headers: dict[str, str], answer: dict[str, Any] | None) -> None:
-        """Take in an answer, as a digest: the truth is computed later, not beside the load."""
+        """Note an answer, as a digest: the truth is computed later, not beside the load."""
         self.outcomes += 1
         self.status = status
         self.retry_after = int(headers["retry-after"]) if "retry-after" in headers else None
@@ -53,7 +53,7 @@ class Request:
             self.num_recomputed = answer["verification"]["num_recomputed"]
 
     def failed(self, error: str) -> None:
-        """Take in that no answer came."""
+        """Note that no answer came."""
         self.outcomes += 1
         self.error = error
 

@@ -137,7 +137,7 @@ def two_networks(*changes: Change) -> Iterator[Stage]:
 
 @contextmanager
 def to_stop(*changes: Change) -> Iterator[Stage]:
-    """A service to stop: each of these rows has one of its own, for the one before leaves none."""
+    """A service to stop: each of these rows has one of its own, since the row before leaves none."""
     with staged(*changes) as stage:
         yield stage
 
@@ -210,6 +210,6 @@ CI_ROWS = (
     "ingress-killed", "flipped-bits", "poison", "node-leaves", "sigterm", "group-sigterm", "group-sighup",
     "sigterm-drops",
 )  # fmt: skip
-"""What CI runs, in at most 20 minutes. Of kinds of faults that are much alike it has one row: no second way to kill all
+"""What CI runs, in at most 20 minutes. Of faults that are much alike it has one row: no second way to kill all
 workers, the proxy or a job's ingress, to signal the launcher, or to deploy what cannot start, and nothing over gRPC.
 It leaves out what lasts minutes by itself (`overload`, `paused`, `long-redeploy`, `long-batches`, `soak`)."""

@@ -35,8 +35,8 @@ RESULTS = Path("benchmarks/results")
 CI = "ci"
 """Instead of rows' names: ``registry.CI_ROWS``."""
 BROKEN = "broken"
-"""Instead of rows' names: those in which the run before was only slow, or did not come to. What else it did not keep
-stays broken: a wrong answer is not made right by another try. By its name every row can be run again."""
+"""Instead of rows' names: those that were only slow in the run before, or that it did not reach. Anything else that it
+did not keep stays broken: another try does not make a wrong answer right. By its name every row can be run again."""
 FAILURES = (
     StartError, UnansweredError, httpx.HTTPError, psutil.Error, subprocess.SubprocessError,
     RuntimeError, ValueError, LookupError,
@@ -117,7 +117,7 @@ def _run_on_one_stage(
 
 
 def run_row(row: Row, stage: Stage) -> Outcome:
-    """A row's outcome. One that was slow and nothing worse has a second go: others may have had the machine."""
+    """A row's outcome. One that was slow and nothing worse is tried again: others may have had the machine."""
     outcome = _go(row, stage)
     if not outcome.only_slow or not _is_whole(stage):
         return outcome
@@ -154,7 +154,7 @@ class _Results:
             self.rows = json.loads(self._json.read_text())
 
     def begin(self, selection: list[Row]) -> None:
-        """Begin anew: what this run, of all rows or of a selection, does not come to is missing."""
+        """Start afresh: what this run, of all rows or of a selection, does not reach is missing."""
         self.rows.clear()
         self._save()
         self.write()
@@ -163,7 +163,7 @@ class _Results:
             self._selection.write_text("".join(f"{row.name}\n" for row in selection))
 
     def selected(self, rows: list[Row]) -> list[Row]:
-        """Those that the last run was to run."""
+        """Those that the last run was meant to run."""
         with contextlib.suppress(OSError):
             names = self._selection.read_text().splitlines()
             return [row for row in rows if row.name in names]

@@ -20,7 +20,7 @@ from harness.service import Service, launched
 LIAR = "liar"
 """The name of the file that makes its creator a liar."""
 SUSTAINABLE = 0.4
-"""Part of the peak goodput that is called sustainable."""
+"""Fraction of the peak goodput that is called sustainable."""
 CALLERS = 16
 IDLE_CPU = 0.2
 """CPU seconds that idle worker processes may use in one second: their heartbeats, and the clock's ticks."""
@@ -89,7 +89,7 @@ class Stage:
         return answer
 
     def live_workers(self) -> int:
-        """Workers that reply; 0 if nobody says."""
+        """Workers that reply; 0 if the service does not say."""
         try:
             return sum(worker["state"] != "silent" for worker in self.pool()["workers"])
         except (httpx.HTTPError, ValueError):

@@ -21,7 +21,7 @@ UNLIMITED = 100_000
 
 
 def build(settings: Settings) -> Application:
-    """What ``serve_config.yaml`` names. ``RayServeException`` if it cannot run here.
+    """The application that ``serve_config.yaml`` names. Raises ``RayServeException`` if it cannot run here.
 
     Serve calls it in a Ray task on any node, in the environment and the folder that Ray was started in there.
     """

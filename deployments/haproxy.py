@@ -15,7 +15,7 @@ from pathlib import Path
 from deployments.launcher.environment import HAPROXY_BINDS
 
 CROWDED = 2_000
-"""From so many open connections on, every answer ends its connection, so that idle ones never keep others out."""
+"""With more open connections, every answer ends its own, so that idle ones never keep others out."""
 ERROR_PAGE = (
     "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n\r\nInternal Server Error"
 )
@@ -30,11 +30,11 @@ def main() -> None:
     for option, value in itertools.pairwise(arguments):
         if option == "-f":
             _rewrite(Path(value), os.environ.get(HAPROXY_BINDS, ""))
-    # HAProxy has no handlers for these, so it keeps on ignoring them: a service manager that signals every process of
-    # the service would else end it with the requests in flight. Serve stops it with SIGUSR1 and SIGKILL.
+    # HAProxy has no handlers for these, so it keeps ignoring them: a service manager that signals every process of the
+    # service would otherwise end it with the requests in flight. Serve stops it with SIGUSR1 and SIGKILL.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    os.environ.pop("RAY_SERVE_HAPROXY_BINARY_PATH", None)  # else this command would be found again
+    os.environ.pop("RAY_SERVE_HAPROXY_BINARY_PATH", None)  # otherwise this command would be found again
     binary = get_haproxy_binary()
     # -dS: without splicing. With it HAProxy 2.8 loses a caller's disconnect when the body came after the head, and the
     # work runs to its end; without it, 6 of 6 were noticed.
@@ -46,7 +46,7 @@ def _rewrite(path: Path, binds: str) -> None:
     for line in lines:
         if match := re.match(r"\s*errorfile \d+ (\S+)", line):
             page = Path(match[1])
-            if not page.exists():  # a cleaner of temporary folders took it
+            if not page.exists():  # a cleaner of temporary folders removed it
                 page.write_text(ERROR_PAGE, newline="")
     new = path.with_suffix(".new")
     new.write_text("\n".join(rewritten(lines, tuple(filter(None, binds.split(","))))) + "\n")
@@ -56,8 +56,8 @@ def _rewrite(path: Path, binds: str) -> None:
 def rewritten(lines: Iterable[str], binds: tuple[str, ...]) -> Iterator[str]:
     """The configuration's lines: the API on ``binds``, everything else on loopback, if there are any; HTTP/1 only.
 
-    HTTP/2 without TLS is left out because nobody asked for it, and of a body that is too long most of its callers did
-    not see the refusal.
+    HTTP/2 without TLS is left out: nobody asked for it, and most of its callers did not see the refusal of a body that
+    is too long.
     """
     section = ""
     for line in lines:

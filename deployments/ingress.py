@@ -28,10 +28,10 @@ from deployments.watchdogs import start
 ASK_AGAIN_SECONDS = 0.5
 """How old an answer about the pool may be before the workers are asked again."""
 POOL_AGE_SECONDS = 0.9
-"""How old it may be to be given again meanwhile: under overload a worker may take a tenth of a second to reply."""
+"""How old it may be and still be given meanwhile: under overload a worker may take a tenth of a second to reply."""
 
 GC_THRESHOLDS = (700, 10, 100)
-"""All objects, those of every unfinished job among them, are walked ten times as seldom as usual: under overload that
+"""All objects, those of every unfinished job among them, are walked a tenth as often as usual: under overload the walk
 held up the event loop for 70 to 150 ms every 6 s, and found no garbage."""
 
 
@@ -53,7 +53,7 @@ class FibonacciIngress:
             self._keys = watched = WatchedKeys(settings.api_keys_file)
             self._watching = asyncio.create_task(watched.watch())
         context = serve.get_replica_context()
-        # As many as there were to be when this one started: Serve does not tell it when that alone changes.
+        # The number wanted when this one started: Serve does not say when that alone changes.
         self._dispatcher = Dispatcher(self._run_batch, settings, num_ingresses=context.world_size or 1)
         self._workers = Workers(workers, self._dispatcher.set_workers)
         self._reaper = start.start_reaper(os.getppid())
@@ -73,12 +73,12 @@ class FibonacciIngress:
         return QueueStatus(dispatcher.num_queued_jobs, dispatcher.num_unfinished_jobs, dispatcher.drain_seconds)
 
     async def leave(self) -> int:
-        """Answer ``/readyz`` with 503 from now on, and still take jobs; how many are unfinished."""
+        """Answer ``/readyz`` with 503 from now on, but still accept jobs; returns how many are unfinished."""
         self._dispatcher.leaving = True
         return self._dispatcher.num_unfinished_jobs
 
     async def drain(self) -> int:
-        """Take no new jobs from now on; how many are unfinished."""
+        """Accept no new jobs from now on; returns how many are unfinished."""
         self._dispatcher.draining = True
         return self._dispatcher.num_unfinished_jobs
 
@@ -86,11 +86,11 @@ class FibonacciIngress:
         return await self._workers.run(worker_id, batch)
 
     async def _read_pool(self) -> PoolStatus:
-        """What was said last, if that is not too old; else ask, once for all who want to know."""
+        """The last answer, if it is not too old; otherwise ask, once for all callers."""
         now, asking = time.perf_counter(), self._asking
         if asking is None or (asking.done() and now - self._asked_at > ASK_AGAIN_SECONDS):
             self._asked_at = now
-            asking = self._asking = asyncio.create_task(self._ask_all(), context=contextvars.Context())  # nobody's
+            asking = self._asking = asyncio.create_task(self._ask_all(), context=contextvars.Context())  # no request's
         if self._pool is not None and now - self._pool_at <= POOL_AGE_SECONDS:
             return self._pool
         return await asyncio.shield(asking)

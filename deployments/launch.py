@@ -18,14 +18,14 @@ def main(arguments: list[str] | None = None) -> int:
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # ignored: nohup
             signal.signal(number, _stop)
-    # Only now, since it takes a moment, in which a signal can come.
+    # Only now, since the import takes a moment, in which a signal can come.
     from deployments.launcher import command  # noqa: PLC0415 (signals first)
 
     return command.run(arguments, description=__doc__)
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    """Until there is a supervisor: end. What is being made is removed on the way out."""
+    """Until there is a supervisor: end. What has been made so far is removed on the way out."""
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     if sys.stdout:
@@ -35,6 +35,6 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 if __name__ == "__main__":
     if not sys.flags.ignore_environment and any(name.startswith("PYTHON") for name in os.environ):
-        # Begin anew without Python's own switches, which are a shell's: PYTHONINSPECT would never let it end.
+        # Start again without a shell's variables for Python itself: PYTHONINSPECT would never let it end.
         os.execv(sys.executable, [sys.executable, "-E", *sys.orig_argv[1:]])  # noqa: S606 (this very command)
     sys.exit(main())

@@ -9,7 +9,7 @@ from app.keys import KeysError, parse_keys
 from deployments.config.api_keys import SETTING, VARIABLE
 
 PREFIX = "fib_"
-"""So that scanners for lost secrets, and people, know one when they see it."""
+"""So that scanners for leaked secrets, and people, know one when they see it."""
 KEY_BYTES = 32
 
 
@@ -28,8 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("NAME must begin with a letter or digit and have at most 32 of A-Z a-z 0-9 . _ -")
     sys.stdout.write(
         f"The key, shown only now; give it to {name}, who sends it as `Authorization: Bearer KEY`:\n\n  {key}\n\n"
-        f"Its line, no secret; add it to the file that {SETTING} names, or to {VARIABLE}, and restart the service:\n\n"
-        f"  {line}\n"
+        f"Its line, which is not secret; add it to the file that {SETTING} names, or to {VARIABLE}, and restart the "
+        f"service:\n\n  {line}\n"
     )
     return 0
 

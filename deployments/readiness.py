@@ -1,4 +1,4 @@
-"""Whether a service on this machine is ready. Run as a script, the image's health check: exit code 0 if it is.
+"""Whether a service on this machine is ready. As a script, it is the image's health check: exit code 0 if it is.
 
 ``python -m deployments.readiness [URL ...]``: without an address, the service of this user's launcher.
 """

@@ -1,4 +1,5 @@
-"""The policy that fits the worker pool to the cluster: as many workers as its nodes have CPUs that are for them."""
+"""The policy that fits the worker pool to the cluster: a worker for each CPU of its nodes that Serve has not given
+to other replicas."""
 
 import math
 import time
@@ -25,7 +26,7 @@ class Others:
     """Of replicas that have no node yet."""
 
     def add(self, cpus: float, num_replicas: int, nodes: list[str | None]) -> None:
-        """A deployment that is to have so many replicas of so many CPUs; ``nodes``: where those are that there are."""
+        """Count a deployment that is to have so many replicas of so many CPUs; ``nodes``: of those that exist."""
         placed = [node for node in nodes if node is not None]
         for node in placed:
             self.held[node] += cpus
@@ -45,7 +46,9 @@ class ClusterCpuPolicy:
         if now - self._counted_at > NODES_AGE_SECONDS:
             self._counted_at = now
             nodes = ray.nodes()  # type: ignore[no-untyped-call]
-            draining = state.state.get_draining_nodes()  # ray.nodes() calls them alive, and takes nothing new there
+            draining = (
+                state.state.get_draining_nodes()
+            )  # ray.nodes() calls them alive, but Ray places nothing new there
             self._num_workers = max(1, count_workers(nodes, draining, others_than(context.deployment_id)))
         return self._num_workers, {}
 
@@ -73,6 +76,6 @@ def others_than(deployment_id: Any) -> Others:
 
 
 def _cpus(replica_config: Any) -> float:
-    """What one replica takes."""
+    """The CPUs that one replica takes."""
     bundles = replica_config.placement_group_bundles or [replica_config.resource_dict]
     return math.fsum(bundle.get("CPU", 0.0) for bundle in bundles)

@@ -1,4 +1,4 @@
-"""What stands between Serve's HTTP server and Serve's own reading of a request."""
+"""Cleans a request's headers between Serve's HTTP server and Serve's own reading of them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ several the first counts: Serve would answer with that one, and log the last."""
 
 
 class StripServeHeaders:
-    """Takes what only Serve itself should say off the headers that come from outside."""
+    """Removes what only Serve itself should say from the headers that come from outside."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -39,7 +39,7 @@ def _for_us(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, byt
             if has_id or not REQUEST_ID.fullmatch(value):
                 continue
             has_id = True
-        if name.replace(b"_", b"-") not in SERVE_HEADERS:  # Serve takes both for the same
+        if name.replace(b"_", b"-") not in SERVE_HEADERS:  # Serve treats both alike
             yield name, value
 
 

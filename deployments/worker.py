@@ -29,7 +29,7 @@ class FibonacciWorker:
         self._compute_seconds = 0.0
 
     async def run(self, batch: Batch) -> BatchResult:
-        """Compute the batch. On cancellation the slice that runs ends, and no other begins."""
+        """Compute the batch. On cancellation the current slice ends, and no other begins."""
         received_at = time.perf_counter()
         self._num_running += 1
         try:
@@ -37,13 +37,13 @@ class FibonacciWorker:
         finally:
             self._num_running -= 1
         compute_seconds = sum(result.compute_seconds for result in computed.segments)
-        self._completed_batches += bool(batch.segments)  # an empty one only asks whether the worker lives
+        self._completed_batches += bool(batch.segments)  # an empty one only asks whether the worker is alive
         self._compute_seconds += compute_seconds
         queued_seconds = time.perf_counter() - received_at - compute_seconds
         return BatchResult(self._worker_id, self._node_id, computed.segments, queued_seconds, computed.cpu_seconds)
 
     async def status(self) -> WorkerStatus:
-        """This worker's account of itself."""
+        """What this worker reports of itself."""
         return WorkerStatus(
             self._worker_id,
             self._node_id,

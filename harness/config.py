@@ -27,7 +27,7 @@ def changed_config(*changes: Change) -> Iterator[Path]:
 
 
 def limits_of(config: Config) -> Config:
-    """Those of the Fibonacci kernel."""
+    """The limits of the Fibonacci kernel."""
     limits: Config = config["applications"][0]["args"]["kernels"][0]["limits"]
     return limits
 

@@ -1,4 +1,4 @@
-"""Figures of what was measured."""
+"""Figures from measurements."""
 
 
 def percentile(values: list[float], percent: float) -> float:

@@ -1,4 +1,4 @@
-"""Looking at the processes that a launcher or `serve run` started, all its descendants."""
+"""Looks at the processes that a launcher or `serve run` started: all its descendants."""
 
 import contextlib
 import time
@@ -24,7 +24,7 @@ def workers(pid: int) -> list[psutil.Process]:
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run; a zombie that nobody has reaped does not."""
+    """Those that are still running; a zombie that nobody has reaped is not."""
     found = []
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):

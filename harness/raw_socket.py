@@ -43,7 +43,7 @@ class RawConnection:
         self._socket.close()
 
     def send(self, data: bytes) -> bool:
-        """Send it all; whether the other side took it."""
+        """Send it all; returns whether the other side took it."""
         with contextlib.suppress(ConnectionError):
             self._socket.sendall(data)
             return True
@@ -72,7 +72,7 @@ class RawConnection:
         return bool(select.select([self._socket], [], [], seconds)[0])
 
     def answer(self, *, to_head: bool = False, or_interim: bool = False) -> Answer:
-        """The next answer. ConnectionError if the connection ends before it has come; TimeoutError."""
+        """The next answer. Raises ConnectionError if the connection ends before it has come; TimeoutError."""
         while b"\r\n\r\n" not in self._received:
             self._receive()
         head, _, self._received = self._received.partition(b"\r\n\r\n")

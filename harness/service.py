@@ -33,12 +33,12 @@ class Service:
 
     @property
     def folder(self) -> Path:
-        """The run's own: logs, token, HAProxy's files."""
+        """The run's folder: logs, token, HAProxy's files."""
         return Path(next(match[1] for line in self.output if (match := LOGS.search(line))))
 
     @property
     def logs(self) -> Path:
-        """Of Ray; Serve's are in a folder there."""
+        """Ray's logs; Serve's are in a folder there."""
         return self.folder / "ray/session_latest/logs"
 
     def stop(self, number: signal.Signals = signal.SIGINT, timeout_seconds: float = 60) -> int:
@@ -50,7 +50,7 @@ class Service:
 def launched(*options: str, **how: Any) -> contextlib.AbstractContextManager[Service]:
     """Run ``python -m deployments.launch`` with these options, on a free port unless they say otherwise.
 
-    ``how`` is what ``started`` takes.
+    ``how`` goes to ``started``.
     """
     return started("deployments.launch", "--port", "0", *options, **how)
 
@@ -69,8 +69,8 @@ def started(
     """Run ``python -m module`` with these arguments until it prints "ready on URL".
 
     ``within`` is a command that becomes another one, as ``setpriv`` and ``ip netns exec NAME`` do.
-    ``hear`` gets each line that it prints until then.
-    Raises ``StartError`` if it does not get ready. Nothing that it started is left when the block ends.
+    ``hear`` gets each line printed until then.
+    Raises ``StartError`` if that does not happen. Nothing that it started is left when the block ends.
     """
     process = subprocess.Popen(  # noqa: S603 (this project's own modules)
         [*within, python, "-m", module, *arguments],

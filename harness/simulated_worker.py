@@ -31,7 +31,7 @@ class _Run(Turn):
 
 
 class SimulatedWorker:
-    """Computes nothing, and takes as long as it would.
+    """Computes nothing, but takes as long as if it did.
 
     Slices in which nobody comes or goes are one event: a batch costs the simulation a few, however long it is.
     """
@@ -52,7 +52,7 @@ class SimulatedWorker:
         self._timer: asyncio.TimerHandle | None = None
 
     async def compute(self, seconds: float, begin: Callable[[], object] | None = None) -> float:
-        """Return after a batch of so many seconds on a core alone, with the seconds that it took of this one.
+        """Return after a batch of so many seconds on a core of its own, with the seconds that it took of this one.
 
         ``begin`` is called when its first slice begins. Raises ``WorkerLostError`` when the worker dies, or is dead.
         """
@@ -74,7 +74,7 @@ class SimulatedWorker:
         return seconds * self.slowness
 
     def die(self) -> None:
-        """All that is on it is lost."""
+        """Lose everything that is on it."""
         self.alive = False
         self._running = None
         self._stop_timer()

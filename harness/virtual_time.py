@@ -32,7 +32,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jumping)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """``asyncio`` calls it; only callbacks have a ``handle``."""
+        """Called by ``asyncio``; only callbacks have a ``handle``."""
         if "handle" in context:
             self._raised.append(context["exception"])
             self.stop()
@@ -40,7 +40,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             super().call_exception_handler(context)
 
     def run_until_complete(self, future: Any) -> Any:
-        """As ever, until a callback raises."""
+        """As usual, until a callback raises."""
         try:
             return super().run_until_complete(future)
         finally:

@@ -1,6 +1,6 @@
 """``python3 -m set_up base``: makes or renews ``.venv``; any other name adds ``requirements-NAME.lock`` to it.
 
-``audit`` gets an environment of its own. Prints a line for each step that takes seconds, and one line for what fails.
+``audit`` gets an environment of its own. Prints a line for each step that takes seconds, and one for what fails.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> int:
     try:
         _set_up(name)
     except KeyboardInterrupt:
-        say("set-up interrupted: the next make begins it anew")
+        say("set-up interrupted: the next make starts it again")
         return 130
     except (SetUpError, OSError) as error:
         say(f"error: {error}")

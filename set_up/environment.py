@@ -1,9 +1,9 @@
-"""An environment that is whole, or is made anew.
+"""An environment that is whole, or is made again.
 
 ``.installed`` in its folder is written last and removed before anything is changed. Where it is missing, something was
-interrupted, and what lies there may be half of a package: nothing of it is used. It holds the place of the clone, which
-scripts of the environment name, and that of the real Python: a moved clone or a removed Python makes it invalid. The
-Makefile compares it too, so that nothing is started when nothing is to be done.
+interrupted, and what is there may be half a package: none of it is used. It holds the path of the clone, which scripts
+of the environment name, and that of the real Python: a moved clone or a removed Python makes it invalid. The Makefile
+compares it too, so that nothing is started when there is nothing to do.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from set_up.steps import SetUpError, run
 
 BASE = ("requirements-dev.lock", "requirements-uv.lock", "pyproject.toml")
 KEPT = {".being-made", "audit"}
-"""In the folder, when what lies there is removed: our lock (``.lock`` is that of uv), and an environment of its own."""
+"""In the folder, when all else there is removed: our lock (``.lock`` is uv's), and an environment of its own."""
 
 
 class Environment:
-    """The environment in this folder, relative to the clone, which is the working directory."""
+    """The environment in this folder; its path is relative to the clone, which is the working directory."""
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
@@ -64,7 +64,7 @@ class Environment:
     def _begin(self, lock: int) -> None:
         found = [path for path in self._folder.iterdir() if path.name not in KEPT]
         if found:
-            say(f"{self._folder} was not set up to its end, or elsewhere, or with another Python: it is made anew")
+            say(f"{self._folder} is incomplete, or was made elsewhere or with another Python: making it again")
         for path in found:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         version = ".".join(map(str, sys.version_info[:3]))
@@ -98,13 +98,13 @@ class Environment:
             return False
 
     def _place(self) -> bytes:
-        """As the Makefile has it: the clone's folder, and the file that Python really is; nothing if it is gone."""
+        """As in the Makefile: the clone's folder, and the file that Python really is; nothing if it is gone."""
         python = os.path.realpath(self._python)
         return os.fsencode(f"{Path.cwd()} {python if Path(python).exists() else ''}")
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[int]:
-        """Alone: the kernel lets the next one in when we and all that we started have ended, however that was."""
+        """Locked: the kernel lets the next make in when we and all that we started have ended, in whatever way."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / ".being-made").open("a") as file:
             try:
@@ -132,4 +132,4 @@ def _check_place() -> None:
         ensurepip.version()
     except (ImportError, AttributeError, OSError):
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-        raise SetUpError(f"Python's venv module is not complete (Debian, Ubuntu: apt install {package})") from None
+        raise SetUpError(f"Python's venv module is incomplete (Debian, Ubuntu: apt install {package})") from None

@@ -1,4 +1,4 @@
-"""Where the packages come from: the one thing that pip's and uv's settings, wherever they are, may say.
+"""Where the packages come from: the one thing that pip's and uv's settings, wherever they are, decide.
 
 All others (``user``, ``constraint``, ``target``, ``exclude-newer`` and so on) would change or break what is installed.
 ``python -m set_up.registry ARGUMENTS`` runs uv with that.
@@ -31,13 +31,13 @@ UV_INDEX = {"index", "index-url", "no-index"}
 UV_INDEX_VARIABLES = {"UV_INDEX", "UV_INDEX_URL", "UV_DEFAULT_INDEX"}
 PIP_FOR_UV = {"cert": "SSL_CERT_FILE", "proxy": "ALL_PROXY", "trusted-host": "UV_INSECURE_HOST"}
 SWITCHES_OF_LIST = dict.fromkeys(("PIP_QUIET", "PIP_USER", "PIP_GLOBAL", "PIP_SITE"), "0")
-"""``user = yes`` in a file, meant for installs, would have ``pip config list`` show one file alone."""
+"""``user = yes`` in a file, meant for installs, would make ``pip config list`` show one file alone."""
 SECTIONS = ("global", "install", ":env:")
 """Of pip's settings, the later one wins, as in pip."""
 
 
 def for_pip(python: str) -> dict[str, str]:
-    """The environment for pip: no settings of files, and of its own only where the registry is."""
+    """The environment for pip: without settings from files, and with only those that say where the registry is."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     settings = {f"PIP_{key.upper().replace('-', '_')}": value for key, value in _pip_settings(python).items()}
     return environ | settings | {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
@@ -57,7 +57,7 @@ def for_uv(python: str) -> Iterator[dict[str, str]]:
         if "no-index" in pip:
             settings |= {"no-index": True, "find-links": pip.get("find-links", "").split()}
     if "UV_CACHE_DIR" not in environ and "cache-dir" not in settings and not _has_cache():
-        environ["UV_NO_CACHE"] = "1"  # a home that cannot be written
+        environ["UV_NO_CACHE"] = "1"  # the home folder cannot be written
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
         file.writelines(f"{key} = {_toml(value)}\n" for key, value in settings.items())
         file.flush()
@@ -114,13 +114,13 @@ def _has_cache() -> bool:
 
 
 def _own(variable: str, name: str) -> Path:
-    """A folder of the person's; of nobody, where the user has no home."""
+    """A folder of the user's; one that cannot exist, where the user has no home."""
     home = os.path.expanduser("~")  # noqa: PTH111 (Path's raises for a user without a name)
     return Path(os.environ.get(variable) or Path("/dev/null" if home == "~" else home) / name)
 
 
 def _toml(value: Any) -> str:
-    """What JSON makes of texts, numbers, booleans and lists of them is TOML too."""
+    """JSON of strings, numbers, booleans and lists of them is TOML too."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):

@@ -14,9 +14,9 @@ class SetUpError(Exception):
 
 
 def run(text: str, command: Sequence[str], environ: Mapping[str, str], lock: int) -> None:
-    """Say ``text``, run the command, say every ten seconds that it still runs; what it says is errors.
+    """Say ``text``, run the command, say every ten seconds that it still runs; only its errors are shown.
 
-    The command holds the file descriptor ``lock`` too: if only we are killed, nobody begins before it has ended.
+    The command holds the file descriptor ``lock`` too: if only we are killed, nobody else begins before it has ended.
     Raises ``SetUpError`` if it fails.
     """
     say(f"  {text} ...")
@@ -32,7 +32,7 @@ def run(text: str, command: Sequence[str], environ: Mapping[str, str], lock: int
         process.wait()
         raise
     if code:
-        raise SetUpError(f"{text} failed with exit code {code}; the next make begins anew")
+        raise SetUpError(f"{text} failed with exit code {code}; the next make starts again")
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> int | None:

@@ -15,7 +15,7 @@ def compute(
     slice_seconds: float = SLICE_SECONDS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[None, None, tuple[SegmentResult, ...]]:
-    """Compute and check every segment; yields after each slice, so that the caller can look round.
+    """Compute and check every segment; yields after each slice, so that the caller can turn to others.
 
     Only the time between a resumption and the next yield counts as computing.
     """
@@ -40,7 +40,7 @@ def compute(
 
 
 class _Tally:
-    """What has been computed of a segment."""
+    """How far a segment has been computed."""
 
     __slots__ = ("_found", "_segment", "num_units", "verified")
 
@@ -51,7 +51,7 @@ class _Tally:
         self._found: Part | Callable[[], Part] | None = None
 
     def steps(self) -> Generator[int, None, None]:
-        """Units done since the last one; the clock may be looked at after each."""
+        """Yields the units done since the last yield; the clock may be read after each."""
         task, start, stop = self._segment.task, self._segment.start, self._segment.stop
         for _ in range(self._segment.count):
             try:

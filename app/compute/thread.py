@@ -1,4 +1,4 @@
-"""One thread that computes, and takes turns among those who want it: a slice each."""
+"""One thread that computes for all callers in turn, a slice each."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,14 @@ LOWEST_PRIORITY = 19
 
 
 class Computed(NamedTuple):
-    """What a caller gets, with the CPU time that the thread spent on it."""
+    """A caller's results, and the CPU time that the thread spent on them."""
 
     segments: Results
     cpu_seconds: float
 
 
 class _Run(Turn):
-    """One caller's segments, somewhere between begun and computed."""
+    """One caller's segments while they are being computed."""
 
     __slots__ = ("abandoned", "cpu_seconds", "finished", "loop", "slices")
 
@@ -39,12 +39,12 @@ class _Run(Turn):
         self.abandoned = False
 
     def tell(self, do: Callable[[T], None], what: T) -> None:
-        """Call ``do(what)`` in the caller's event loop, if that still runs."""
+        """Call ``do(what)`` in the caller's event loop, if it is still running."""
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(do, what)
 
     def finish(self, results: Results) -> None:
-        if not self.finished.done():  # else the caller left meanwhile
+        if not self.finished.done():  # otherwise the caller has left
             self.finished.set_result(results)
 
     def fail(self, error: Exception) -> None:
@@ -75,9 +75,9 @@ class ComputeThread:
             run.abandoned = True
 
     def _compute(self) -> None:
-        # Whoever sends, takes or answers batches goes first: it needs little and makes others wait.
+        # The threads that send, receive and answer batches go first: they need little, and others wait for them.
         with contextlib.suppress(OSError):
-            os.nice(LOWEST_PRIORITY)  # on Linux this thread's alone
+            os.nice(LOWEST_PRIORITY)  # on Linux this applies to this thread alone
         while True:
             self._num_waiting.acquire()
             self._compute_slice()

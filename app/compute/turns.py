@@ -1,38 +1,38 @@
-"""Whose slice is next on a worker: the order in which its batches take turns. Pure: it neither computes nor waits."""
+"""The order in which the batches on a worker take turns, slice by slice. Pure: it neither computes nor waits."""
 
 import math
 from collections import deque
 from typing import Generic, TypeVar
 
 SLICES_OF_THE_FIRST_TURN = 200
-"""Two seconds: a batch at the ceiling ends in one turn, also at a thousand workers, where ceilings grow to more than a
-second. Where two batches on a worker end together it has nothing to do until the next one comes: 2 % of a large job
-on two workers with a slice a turn, 5 % on a thousand (simulated) with a quarter of a second."""
+"""Two seconds: a batch at the ceiling ends in one turn, even on a thousand workers, where ceilings grow to more than a
+second. When two batches on a worker end together, it is idle until the next one comes: 2 % of a large job on two
+workers with a slice a turn, 5 % on a thousand (simulated) with a quarter of a second."""
 SLICES_A_TURN = 25
-"""A quarter of a second, for what is not done by then: a local job of minutes."""
+"""A quarter of a second, for batches that the first turn did not finish: a local job of minutes."""
 EXPRESS_SLICES = 3
-"""Slices that a new batch gets before it queues for a turn: a short one may take more than one where others use the
-core too."""
+"""Slices that a new batch gets before it queues for a turn: a short one may take more than one where other work uses
+the core too."""
 NEW_IN_A_ROW = 2
-"""Slices of new batches beside which those that have had one may wait."""
+"""After so many slices of new batches, one that has had its first is next, if there is any."""
 
 
 class Turn:
-    """What the order has to know of a batch."""
+    """What the order needs to know about a batch."""
 
     __slots__ = ("express_left", "slices_left")
 
     def __init__(self) -> None:
         self.express_left = EXPRESS_SLICES
         self.slices_left = SLICES_OF_THE_FIRST_TURN
-        """Of its turn."""
+        """In its current turn."""
 
 
 Batch = TypeVar("Batch", bound=Turn)
 
 
 class Turns(Generic[Batch]):
-    """The batches that want a slice, in three queues; none of them keeps another waiting for ever.
+    """The batches that want a slice, in three queues; none can starve another.
 
     A batch is *new* until its first slice, has *express* slices until it has had ``EXPRESS_SLICES``, and then takes
     turns of many slices with the others that have *begun*. Those that have begun get every other slice at least; of the
@@ -54,11 +54,11 @@ class Turns(Generic[Batch]):
         return bool(self._new or self._express or self._begun)
 
     def add(self, batch: Batch) -> None:
-        """A new one; may be called from another thread."""
+        """Add a new batch; may be called from another thread."""
         self._new.append(batch)
 
     def take(self) -> Batch:
-        """The batch whose slice is next, until ``give_back`` or for good. One must be there."""
+        """The batch whose slice is next; it is out until ``give_back``, or for good. There must be one."""
         newcomers = self._new or self._express
         self._was_newcomer = bool(newcomers) and not (self._was_newcomer and self._begun)
         if not self._was_newcomer:
@@ -70,13 +70,13 @@ class Turns(Generic[Batch]):
         return self._new.popleft()
 
     def slices_in_a_row(self, batch: Batch) -> float:
-        """How many ``batch``, the one taken last, would get if nobody came."""
+        """How many ``batch``, the one taken last, would get if no other came."""
         if self._was_newcomer or self._new or self._express:
             return 1
         return batch.slices_left if self._begun else math.inf
 
     def give_back(self, batch: Batch, slices: int = 1) -> None:
-        """The one taken last has had so many slices in a row, and is not done."""
+        """Put back ``batch``, the one taken last: it has had so many slices in a row, and is not done."""
         if self._was_newcomer:
             batch.express_left -= 1
             (self._express if batch.express_left > 0 else self._begun).append(batch)

@@ -36,7 +36,7 @@ class Dispatcher:
         self._admission = Admission(self._settings)
         self.cost = cost or CostModel()
         self.leaving = False
-        """Whether load balancers are to send nobody any more; jobs are still taken."""
+        """Whether load balancers should send no more requests; jobs are still accepted."""
         self.draining = False
         self._idle_since = clock()
         self._scheduler = Scheduler(

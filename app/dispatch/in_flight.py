@@ -11,9 +11,9 @@ from app.queue.live_job import LiveJob, Piece
 LATE_SECONDS = 2.0
 LATE_FACTOR = 4.0
 """A batch is late after ``LATE_SECONDS`` and so many times the predicted seconds of what its worker has to compute
-until then: room for other ingresses' batches and for a wrong prediction, since a late one is computed twice."""
+until then. That allows for other ingresses' batches and for a wrong prediction, since a late one is computed twice."""
 LATE_FACTOR_AN_INGRESS = 2.0
-"""The same where there are many ingresses: each may have as much on the worker, and it is computed first come, first
+"""The same for each ingress, where there are many: each may have as much on the worker, which is first come, first
 served. With eight and a factor of 4, a quarter of the batches to a thousand simulated workers were second copies."""
 
 
@@ -39,7 +39,7 @@ class Flight:
         self.dispatched_at = now
         self.seconds = sum(piece.seconds for piece in pieces)
         self.lane = pieces[0].lane
-        # An express batch is computed before the others there.
+        # An express batch is computed before the others on the worker.
         ahead_seconds = self.seconds + (0.0 if self.lane is Lane.EXPRESS else worker.predicted_seconds)
         factor = max(LATE_FACTOR, LATE_FACTOR_AN_INGRESS * num_ingresses)
         self.due_at = now + LATE_SECONDS + factor * ahead_seconds
@@ -48,7 +48,7 @@ class Flight:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody still waits for a part of it."""
+        """Whether any part of it is still needed."""
         return any(piece.wanted for piece in self.pieces)
 
 
@@ -72,12 +72,12 @@ class Flights:
         self.num_express += flight.lane is Lane.EXPRESS
 
     def remove(self, flight: Flight) -> None:
-        """A batch is over."""
+        """A batch has ended."""
         del self._flights[flight]
         self.num_express -= flight.lane is Lane.EXPRESS and not flight.late
 
     def newly_late(self, now: float) -> list[Flight]:
-        """Those that are late, each once."""
+        """The batches that have become late, each reported once."""
         late = [flight for flight in self._flights if now > flight.due_at and not flight.late]
         for flight in late:
             flight.late = True
@@ -94,6 +94,6 @@ class Flights:
         ]
 
     def postpone(self, seconds: float) -> None:
-        """Nothing could come back for so long, because it was the ingress that stood still."""
+        """Move every due time: for so long nothing could come back, because the ingress itself stood still."""
         for flight in self._flights:
             flight.due_at += seconds

@@ -1,8 +1,8 @@
-"""How long no worker has been known to live."""
+"""For how long no worker has been known to be alive."""
 
 
 class Outage:
-    """Begins when it is made: nobody has named a worker yet."""
+    """Begins when it is made: no worker has been named yet."""
 
     def __init__(self, limit_seconds: float, now: float) -> None:
         self._limit_seconds = limit_seconds
@@ -16,5 +16,5 @@ class Outage:
             self._since = now
 
     def lasts_too_long(self, now: float) -> bool:
-        """Whether there has been no worker for the limit."""
+        """Whether there has been no worker for at least the limit."""
         return self._since is not None and now - self._since >= self._limit_seconds

@@ -1,11 +1,11 @@
-"""The workers as the dispatcher sees them: who is there, who is known to live, and how much each has.
+"""The workers as the dispatcher sees them: which there are, which are known to be alive, and how much each has.
 
 Why does a worker get nothing? Here are all the reasons (``Pool.with_room`` and ``Pool.trusts``):
 
 * all its places in the lane are taken (``app.queue.lanes``);
 * it is not trusted: somewhere in the pool a batch was late or lost, and nothing has come back from this worker since.
   It is asked, by one empty batch, when there is something for it; anything that comes back makes it trusted;
-* it has a guest: a batch that is sent again and has it alone, or will have once the worker is empty.
+* it has a guest: a piece that is sent again and has the worker to itself, or will once the worker is empty.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ class Worker:
         self.worker_id = worker_id
         self.taken: Load = IDLE
         self.predicted_seconds = 0.0
-        """Of all that it has."""
+        """Of all its batches."""
         self.guest: Piece | None = None
-        """What has the worker alone, or will have."""
+        """The piece that has the worker to itself, or will."""
 
     @property
     def in_flight(self) -> int:
-        """Batches."""
+        """The number of its batches."""
         return sum(self.taken)
 
     def has_room(self, lane: Lane) -> bool:
@@ -41,7 +41,7 @@ class Worker:
 
 
 class Question:
-    """The empty batch that asks a worker whether it lives."""
+    """The empty batch that asks a worker whether it is alive."""
 
     __slots__ = ("asked_at", "first_asked_at", "probe")
 
@@ -52,14 +52,14 @@ class Question:
 
 
 class Pool:
-    """Finds the worker with room; every operation on the hot path is O(1)."""
+    """Finds a worker with room; every operation on the hot path is O(1)."""
 
     def __init__(self) -> None:
         self._workers: dict[str, Worker] = {}
         self._trusted: set[Worker] = set()
-        """Those that came back with something since the last alarm, and those that joined since."""
+        """Those from which something has come back since the last alarm, and those that joined since."""
         self._questions: dict[Worker, Question] = {}
-        # Those that may have more, by their load; of equals, who came to it first is taken first.
+        # Those that may have more, by load; within a load level, first come, first served.
         self._listed: dict[Load, dict[str, Worker]] = {load: {} for load in LOADS}
         self._with_room = {
             lane: [self._listed[load] for load in sorted(LOADS, key=partial(_order, lane)) if has_room(load, lane)]
@@ -76,7 +76,7 @@ class Pool:
         return self._workers.get(worker.worker_id) is worker
 
     def set_members(self, worker_ids: Iterable[str]) -> None:
-        """Take in who is new and forget who is gone; of equally loaded newcomers the first named is taken first."""
+        """Add new workers and forget those that are gone; of equally loaded newcomers the first named is used first."""
         wanted = dict.fromkeys(worker_ids)
         for worker_id in self._workers.keys() - wanted.keys():
             gone = self._workers.pop(worker_id)
@@ -92,7 +92,7 @@ class Pool:
 
     @property
     def idle(self) -> Mapping[str, Worker]:
-        """The workers that have nothing to do and may have something, by id."""
+        """The workers that have nothing to do and may be given something, by id."""
         return self._listed[IDLE]
 
     def with_room(self, lane: Lane) -> Worker | None:
@@ -125,12 +125,12 @@ class Pool:
 
     @property
     def any_trusted(self) -> bool:
-        """Whether at least one worker is known to live."""
+        """Whether at least one worker is known to be alive."""
         return bool(self._trusted)
 
     @property
     def questions(self) -> Mapping[Worker, Question]:
-        """Those that were asked whether they live, and have not answered."""
+        """The workers that were asked whether they are alive and have not answered."""
         return self._questions
 
     def trusts(self, worker: Worker) -> bool:
@@ -138,18 +138,18 @@ class Pool:
         return worker in self._trusted
 
     def alarm(self) -> None:
-        """A batch was late or lost. What did it may have done it to others: let every worker be heard again."""
+        """A batch was late or lost. The cause may have hit others too: trust no worker until it is heard again."""
         self._trusted = set()
 
     def heard(self, worker: Worker) -> None:
-        """Something came back from ``worker``: it lives."""
+        """Something came back from ``worker``: it is alive."""
         if worker in self:
             self._trusted.add(worker)
             self._questions.pop(worker, None)
             self._list(worker)
 
     def ask(self, worker: Worker, probe: asyncio.Task[BatchResult], now: float) -> None:
-        """An empty batch is on its way to ``worker``: it gets nothing before it is heard."""
+        """An empty batch is on its way to ``worker``, which gets nothing else until it is heard."""
         before = self._questions.get(worker)
         self._questions[worker] = Question(probe, now, before.first_asked_at if before else now)
         self._unlist(worker)
@@ -162,7 +162,7 @@ class Pool:
         self._unlist(worker)
 
     def share(self, worker: Worker) -> None:
-        """Let others in beside what was a guest, or instead of one that does not come."""
+        """Let others in beside a former guest, or instead of one that does not come."""
         worker.guest = None
         self._list(worker)
 
@@ -177,6 +177,6 @@ class Pool:
 
 
 def _order(lane: Lane, load: Load) -> tuple[int, ...]:
-    """Least first; for an express batch, a worker that has none before one that has."""
+    """Least loaded first; for an express batch, a worker that has none before one that has."""
     express, _full, long = load
     return express * (lane is Lane.EXPRESS), sum(load), long

@@ -1,4 +1,4 @@
-"""What is to be sent again: lost with a worker, late on it, or wrong. Each piece goes alone, if it soon can."""
+"""Pieces to send again: lost with a worker, late on one, or wrong. Each goes alone, if it soon can."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -7,19 +7,19 @@ from app.dispatch.pool import Pool, Worker
 from app.queue.live_job import Piece
 
 ALONE_SECONDS = 1.0
-"""How long a piece has its worker to itself: what kills its worker does so soon. And a worker is emptied for it only if
-what is there is predicted to take no longer than this."""
+"""How long a piece has its worker to itself: one that kills its worker does so soon. And a worker is emptied for it
+only if the work on it is predicted to take no longer than this."""
 ASK_AT_ONCE = 8
-"""Workers that are asked whether they live for one thing that waits, until they answer or the next tick."""
+"""Workers asked whether they are alive for one waiting job or piece, until they answer or the next tick."""
 SILENT_SECONDS = 1.0
-"""For a worker that has not answered for so long no piece waits that could go back to where it came from."""
+"""No piece that could go back to where it came from waits for workers that have been silent for so long."""
 
 
 class Retries:
-    """The pieces, in order; one that no worker may have lets the next one pass."""
+    """The pieces, in order; one that no worker may have lets the next one go first."""
 
     def __init__(self, pool: Pool, ask: Callable[[Worker], None]) -> None:
-        """``ask`` finds out whether a worker lives that is not trusted."""
+        """``ask`` finds out whether an untrusted worker is alive."""
         self._pool = pool
         self._ask = ask
         self._pieces: deque[Piece] = deque()
@@ -37,7 +37,7 @@ class Retries:
         self._pieces.append(piece)
 
     def ready(self, now: float) -> Iterator[tuple[Worker, Piece]]:
-        """What can be sent, and where to. Send each before the next is asked for, and ask for all."""
+        """What can be sent, and to which worker. Send each before taking the next, and take them all."""
         if self._emptying is not None and self._emptying not in self._pool:
             self.stop_emptying()
         pieces, self._pieces = self._pieces, deque()
@@ -57,13 +57,13 @@ class Retries:
                 self._pieces.append(piece)
 
     def stop_emptying(self) -> None:
-        """Nobody knows any more that the worker which is being emptied lives."""
+        """The worker that is being emptied is no longer known to be alive."""
         if self._emptying is not None:
             worker, self._emptying = self._emptying, None
             self._pool.share(worker)
 
     def _forget(self, piece: Piece, but: Worker | None = None) -> None:
-        """The piece does not wait any more for the worker that is being emptied for it."""
+        """The piece no longer waits for the worker that is being emptied for it."""
         if self._emptying is None or self._emptying.guest is not piece:
             return
         if self._emptying is but:
@@ -72,7 +72,7 @@ class Retries:
             self.stop_emptying()
 
     def _idle(self, piece: Piece) -> Worker | None:
-        """A worker with nothing else, which the piece then has alone."""
+        """A worker with nothing else, which the piece then has to itself."""
         emptying = self._emptying
         if emptying is not None and emptying.guest is piece and not emptying.in_flight:
             return emptying
@@ -90,7 +90,7 @@ class Retries:
         return None
 
     def _busy(self, piece: Piece, now: float) -> Worker | None:
-        """None is idle: the worker that is empty first is kept for the piece; if that is not soon, one with room."""
+        """None is idle: the one that will be empty first is kept for the piece; if that is not soon, one with room."""
         free = [worker for worker in self._candidates(piece, now) if worker.guest is None]
         trusted = [worker for worker in free if self._pool.trusts(worker)]
         if not trusted:
@@ -111,7 +111,7 @@ class Retries:
         return None
 
     def _candidates(self, piece: Piece, now: float) -> list[Worker]:
-        """Those that have not got it. Not the one that it shuns, unless none of the others answers."""
+        """The workers that do not have it, except the one that it shuns, unless none of the others answers."""
         may_have_it = [worker for worker in self._pool if worker.worker_id not in piece.worker_ids]
         others = [worker for worker in may_have_it if worker.worker_id != piece.shunned_worker_id]
         return may_have_it if all(self._is_silent(worker, now) for worker in others) else others

@@ -1,4 +1,4 @@
-"""Keeps the workers busy with what waits, and sends again what they lose: batches out, results back.
+"""Sends waiting work to the workers, collects results, and sends again what a lost worker had.
 
 Plain asyncio over ``RunBatch``; it does not know who runs a batch.
 """
@@ -27,7 +27,7 @@ MAX_ATTEMPTS = 3
 """Workers a batch may lose before its job fails: a poison job must not walk through the pool."""
 MAX_FAILED_CHECKS = 2
 ASK_AGAIN_SECONDS = 1.0
-"""How long after a question that was lost a worker is asked again whether it lives."""
+"""How long after a lost question a worker is asked again whether it is alive."""
 
 logger = logging.getLogger("ray.serve")  # as in app.http.problems
 
@@ -59,7 +59,7 @@ class Scheduler:
         self._watch = Watch(clock, self._look)
         self._outage = Outage(settings.worker_wait_seconds, clock())
         self.usual_num_workers = 0
-        """As many as there are, or were when there were any: replacements are on their way."""
+        """As many as there are or, if there are none, as there last were: replacements are on their way."""
 
     @property
     def num_workers(self) -> int:
@@ -78,7 +78,7 @@ class Scheduler:
         self._pump()
 
     def check_workers(self) -> None:
-        """Raise ``NoWorkerError`` if no worker has been known to live for too long."""
+        """Raise ``NoWorkerError`` if for too long no worker has been known to be alive."""
         if self._outage.lasts_too_long(self._clock()):
             raise NoWorkerError(self._settings.worker_wait_seconds)
 
@@ -88,7 +88,7 @@ class Scheduler:
         self._pump()
 
     def end(self, live_job: LiveJob) -> None:
-        """The job is over, however it ended: forget what waits of it, stop what only it was waiting for."""
+        """The job has ended, however: forget what was still to be sent, and stop what only it was waiting for."""
         self._waiting.remove(live_job)
         if not live_job.succeeded:
             for piece, seconds in self._flights.not_computed(live_job, self._clock()):
@@ -112,15 +112,15 @@ class Scheduler:
             self._send(worker, self._waiting.cut_batch(live_job, len(self._pool)))
 
     def _gathers(self, worker: Worker) -> bool:
-        """Whether small jobs are held back so that they share a batch, although ``worker``, the best one, has room.
+        """Whether to hold small jobs back so that they share a batch, although ``worker``, the best one, has room.
 
-        Every worker has an express batch, one of which is soon back, and less than a full one waits.
+        So if every worker has an express batch, one of which is soon back, and less than a full batch is waiting.
         """
         has_one = worker.taken[Lane.EXPRESS] > 0 and self._flights.num_express > 0
         return has_one and self._waiting.express_seconds < SHORT_SECONDS
 
     def _worker_for(self, lane: Lane) -> Worker | None:
-        """A worker with room that is known to live; those on the way to it are asked."""
+        """A worker with room that is known to be alive; those found before it are asked."""
         for _ in range(ASK_AT_ONCE):
             worker = self._pool.with_room(lane)
             if worker is None or self._pool.trusts(worker):
@@ -142,17 +142,17 @@ class Scheduler:
         task.add_done_callback(lambda _: self._landed(flight), context=contextvars.Context())
 
     def _call(self, worker: Worker, batch: Batch) -> asyncio.Task[BatchResult]:
-        """In an empty context: a batch belongs to nobody's request.
+        """In an empty context: a batch belongs to no single request.
 
-        Else Serve would cancel it together with the request that happened to send it, under the other jobs that ride
-        in it.
+        Otherwise Serve would cancel it together with the request that happened to send it, although other jobs ride in
+        it.
         """
         return asyncio.get_running_loop().create_task(
             self._run_batch(worker.worker_id, batch), context=contextvars.Context()
         )
 
     def _landed(self, flight: Flight) -> None:
-        """A batch is over: it came back, was lost, or was cancelled (perhaps before it was sent)."""
+        """A batch has ended: it came back, was lost, or was cancelled (perhaps before it was sent)."""
         worker = flight.worker
         self._flights.remove(flight)
         self._pool.release(worker, flight.seconds, flight.lane)
@@ -167,7 +167,7 @@ class Scheduler:
             if isinstance(error, WorkerLostError):
                 self._alarm([worker])
             else:
-                self._pool.heard(worker)  # its code raised: it lives
+                self._pool.heard(worker)  # its code raised: it is alive
             self._retry(flight, error)
         elif len(flight.task.result().segments) != len(flight.batch.segments):
             self._pool.heard(worker)
@@ -179,7 +179,7 @@ class Scheduler:
         self._pump()
 
     def _alarm(self, workers: Iterable[Worker]) -> None:
-        """Batches were late or lost on ``workers``: nobody gets anything before it is heard, they least of all."""
+        """Batches were late or lost on ``workers``: no worker gets anything until it is heard, these least of all."""
         self._pool.alarm()
         self._retries.stop_emptying()
         for worker in workers:
@@ -188,7 +188,7 @@ class Scheduler:
         self._note_outage()
 
     def _ask(self, worker: Worker) -> None:
-        """Send an empty batch: if anything comes back, the worker lives."""
+        """Send an empty batch: if anything comes back, the worker is alive."""
         probe = self._call(worker, Batch(()))
         self._pool.ask(worker, probe, self._clock())
         self._watch.start()
@@ -242,7 +242,7 @@ class Scheduler:
                 self._retries.add(piece)
 
     def _look(self, now: float, stood_still_seconds: float) -> bool:
-        """What becomes due by itself; whether anything may become due later."""
+        """See to whatever has become due; returns whether anything may become due later."""
         self._flights.postpone(stood_still_seconds)
         if late := self._flights.newly_late(now):
             self._compute_elsewhere(late)
@@ -258,7 +258,7 @@ class Scheduler:
         return bool(self._flights or self._retries or self._waiting or self._pool.questions)
 
     def _compute_elsewhere(self, late: list[Flight]) -> None:
-        """What should be back by now: its worker stands still, or cannot be reached."""
+        """Send again what should be back by now: its worker stands still, or cannot be reached."""
         self._alarm({flight.worker: None for flight in late})
         for flight in late:
             logger.warning("a batch is late on worker %s: computing it elsewhere", flight.worker.worker_id)
@@ -268,7 +268,7 @@ class Scheduler:
                 self._retries.add(piece)
 
     def _ask_again(self, now: float) -> None:
-        """Those whose question was lost; and if nobody is known to live, a few that nobody wanted to know of."""
+        """Ask those whose question was lost; and if no worker is known to be alive, a few that were not asked."""
         for worker, question in list(self._pool.questions.items()):
             if question.probe.done() and now - question.asked_at >= ASK_AGAIN_SECONDS:
                 self._ask(worker)

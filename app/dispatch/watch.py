@@ -1,4 +1,4 @@
-"""The one timer: a look, every quarter of a second, at everything that becomes due without anybody's doing."""
+"""The one timer: every quarter of a second, a look at everything that becomes due by itself."""
 
 import asyncio
 import contextvars
@@ -8,7 +8,7 @@ WATCH_SECONDS = 0.25
 
 
 class Watch:
-    """Looks again and again from ``start`` until there is nothing left to look after."""
+    """Looks again and again, from ``start`` until there is nothing left to watch."""
 
     def __init__(self, clock: Callable[[], float], look: Callable[[float, float], bool]) -> None:
         """``look(now, stood_still_seconds)`` is told how long the event loop stood still, and says whether to go on."""
@@ -18,7 +18,7 @@ class Watch:
         self._due_at = 0.0
 
     def start(self) -> None:
-        """Look, if it does not already."""
+        """Begin to look, unless it does already."""
         if self._timer is None:
             self._due_at = self._clock() + WATCH_SECONDS
             self._timer = asyncio.get_running_loop().call_later(

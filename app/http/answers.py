@@ -57,8 +57,8 @@ class PoolResponse(Response):
     workers: list[WorkerModel]
     queued_jobs: int = Field(description="Jobs of which a part has not been given to any worker.")
     unfinished_jobs: int = Field(description="Jobs admitted and not yet answered.")
-    predicted_drain_seconds: float = Field(description="Until all that was admitted is computed.")
-    ingress_replicas: int = Field(description="Ingress replicas whose queues are in the sums.")
+    predicted_drain_seconds: float = Field(description="Until everything admitted is computed.")
+    ingress_replicas: int = Field(description="Ingress replicas included in the sums.")
 
     @classmethod
     def of(cls, status: PoolStatus) -> Self:

@@ -1,4 +1,4 @@
-"""The HTTP API: ``create_app`` gives a FastAPI over a dispatcher. It knows nothing of Ray."""
+"""The HTTP API: ``create_app`` returns a FastAPI over a dispatcher. It knows nothing of Ray."""
 
 import asyncio
 import uuid
@@ -34,16 +34,16 @@ DESCRIPTION = """Fibonacci jobs, computed in parallel on a Ray cluster: a CPU-bo
 
 Post a job; the answer says what was computed and where the time went. Fields are only ever added: ignore those that you
 do not know. Integers are written without a decimal point or an exponent. Every error is `application/problem+json`
-(RFC 9457). A client needs a time-out over the job's deadline: the default of some is exactly 300 s."""
+(RFC 9457). A client needs a timeout longer than the job's deadline; some have one of exactly 300 s by default."""
 
 RETRY_SOON = {"Retry-After": "1"}
 JOB_ERRORS = (400, 408, 413, 415, 422, 429, 500, 503, 504)
 
 
 class Api(FastAPI):
-    """A FastAPI with what every answer passes.
+    """A FastAPI with middleware that every answer passes through.
 
-    Not by ``add_middleware``: the answer to an unexpected error does not pass what that adds.
+    Not by ``add_middleware``: the answer to an unexpected error bypasses what that adds.
     """
 
     def __init__(self, body_timeout_seconds: float, **options: Any) -> None:
@@ -58,16 +58,16 @@ class Api(FastAPI):
 def create_app(
     dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, keys: KnowsCallers | None = None
 ) -> FastAPI:
-    """The API over one dispatcher; ``read_pool`` asks the whole service. With ``keys``, only for who has one."""
+    """The API over one dispatcher; ``read_pool`` asks the whole service. With ``keys``, callers need one of them."""
     app = Api(
         settings.body_timeout_seconds,
         title="Fibonacci service",
         version=__version__,
         description=DESCRIPTION,
         responses=problem_docs(500),
-        docs_url=None,  # FastAPI's own pages load their assets from elsewhere
+        docs_url=None,  # FastAPI's own pages load their files from elsewhere
         redoc_url=None,
-        redirect_slashes=False,  # to where the Host header says
+        redirect_slashes=False,  # it would redirect to wherever the Host header says
     )
     add_problem_handlers(app)
     add_problem_model(app)
@@ -160,7 +160,7 @@ def _status_routes(dispatcher: Dispatcher, read_pool: ReadPool) -> APIRouter:
         responses=problem_docs(503),
     )
     async def readyz() -> Health:
-        """200 while at least one worker is alive and has answered, and new jobs are taken."""
+        """200 while at least one worker is alive and has answered, and new jobs are accepted."""
         if dispatcher.leaving or dispatcher.draining:
             raise DrainingError
         workers = (await read_pool()).workers

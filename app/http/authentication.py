@@ -1,4 +1,4 @@
-"""``Authorization: Bearer`` in front of the API: who calls, or 401 before anything of the body is read (RFC 6750)."""
+"""``Authorization: Bearer`` in front of the API: who calls, or 401 before any of the body is read (RFC 6750)."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from app.keys import KnowsCallers
 
 OPEN_PATHS = frozenset({"", "/", "/livez", "/readyz", "/docs", "/openapi.json", "/problems"})
 OPEN_FOLDERS = ("/problems/", "/docs/")
-"""What probes and people read. Everything else needs a key, also what does not exist: a new route is closed."""
+"""Open to probes and browsers. Everything else needs a key, even paths that do not exist: a new route is closed."""
 SCHEME = "apiKey"
 CHALLENGE = 'Bearer realm="fibonacci"'
 NEEDED = "An API key is needed: Authorization: Bearer KEY."
 OTHER_SCHEMES = {
     name.lower().encode(): name for name in ("Basic", "Digest", "Negotiate", "NTLM", "OAuth", "Token", "ApiKey", "Key")
 }
-"""What clients are seen to send instead. What stands before the space and is none of these may be the key itself."""
+"""Schemes that clients are seen to send instead. Anything else before the space may be the key itself."""
 NETRC = " (from a .netrc file, or a name in the address?)"
 EXAMPLES: dict[str, list[bytes]] = {"none": [], "basic": [b"Basic YTpi"], "invalid": [b"Bearer fib_0"]}
 
@@ -66,7 +66,7 @@ class Authentication:
         await self._app(scope, receive, send)
 
     def _caller(self, shown: list[bytes]) -> str | None:
-        """Whose key it is; bytes all the way, since anything may stand there."""
+        """Whose key it is; bytes throughout, since anything may have been sent."""
         if len(shown) != 1:
             return None
         scheme, _, key = shown[0].partition(b" ")
@@ -83,20 +83,20 @@ def _is_bearer(value: bytes) -> bool:
 
 
 def _detail(shown: list[bytes]) -> str:
-    """What is wrong with what came. Nothing of it is repeated but the name of a scheme: the rest may be a secret."""
+    """What is wrong with what was sent. Only the name of a scheme is repeated: the rest may be a secret."""
     if not shown:
         return NEEDED
     if len(shown) > 1:
-        return f"{NEEDED} {len(shown)} Authorization headers came; send one."
+        return f"{NEEDED} {len(shown)} Authorization headers were sent; send one."
     (value,) = shown
     if not value.strip():
-        return f"{NEEDED} The header came empty."
+        return f"{NEEDED} The header is empty."
     if _is_bearer(value):
-        return "This API key is not valid." if value[6:].strip() else f"{NEEDED} Bearer came without one."
+        return "This API key is not valid." if value[6:].strip() else f"{NEEDED} Bearer was sent without one."
     scheme, space, _ = value.partition(b" ")
     if space and (name := OTHER_SCHEMES.get(scheme.lower())):
-        return f"{NEEDED} {name} came instead{NETRC if name == 'Basic' else ''}."
-    return f"{NEEDED} What came does not begin with Bearer."
+        return f"{NEEDED} {name} was sent instead{NETRC if name == 'Basic' else ''}."
+    return f"{NEEDED} The header does not begin with Bearer."
 
 
 def _document(document: dict[str, Any]) -> None:

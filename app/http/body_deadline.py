@@ -1,4 +1,4 @@
-"""A deadline for reading bodies. Those that are there with their head, nearly all, cost no timer."""
+"""A deadline for reading bodies. Those that arrive with their head, as nearly all do, cost no timer."""
 
 import asyncio
 import contextvars
@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 class BodyDeadline:
     """Ends reading that takes longer than ``seconds``.
 
-    One timer watches all readers: they have equal time, so the first to begin is the first to be over.
+    One timer watches all readers: they have equal time, so the first to begin is the first whose time is up.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -17,7 +17,7 @@ class BodyDeadline:
         self._watching = False
 
     async def keep(self, reading: Awaitable[bytes]) -> bytes:
-        """What is read. Raises ``TimeoutError`` when the time is over."""
+        """What is read. Raises ``TimeoutError`` when time is up."""
         reader = asyncio.timeout(None)
         self._readers[reader] = asyncio.get_running_loop().time() + self.seconds
         if not self._watching:

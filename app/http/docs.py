@@ -41,7 +41,7 @@ class Assets(StaticFiles):
     """Files that change only with a release, always whole."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As if no part had been asked for: Starlette refuses a part that there is not in plain text."""
+        """As if no range had been asked for: one that does not exist Starlette refuses in plain text."""
         headers = [(name, value) for name, value in scope.get("headers", []) if name not in (b"range", b"if-range")]
         await super().__call__({**scope, "headers": headers}, receive, send)
 
@@ -54,7 +54,7 @@ class Assets(StaticFiles):
 
 
 def add_docs_page(app: FastAPI) -> None:
-    """Serve the page at ``/docs``, and lead there from the root, with or without a slash behind a route prefix."""
+    """Serve the page at ``/docs``, and redirect there from the root, with or without a slash after a route prefix."""
 
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)

@@ -37,8 +37,8 @@ class VerificationModel(Response):
 
     model_config = ConfigDict(title="Verification")
 
-    num_segments: int = Field(description="Segments whose check is in the result.")
-    num_recomputed: int = Field(description="Segments that failed it and were computed again.")
+    num_segments: int = Field(description="Checked segments in the result.")
+    num_recomputed: int = Field(description="Segments that failed their check and were computed again.")
 
 
 class TimingModel(Response):
@@ -48,11 +48,11 @@ class TimingModel(Response):
 
     total_seconds: float = Field(description="From acceptance to the last batch's return.")
     queued_seconds: float = Field(description="From acceptance to the first batch dispatched.")
-    compute_seconds: float = Field(description="Time of computing, summed over the job's parts of all batches.")
+    compute_seconds: float = Field(description="Time spent computing, summed over the job's part of every batch.")
     parallelism: float = Field(description="Compute over total: the mean number of busy workers.")
     num_workers: int = Field(description="Distinct workers that computed for the job.")
     num_batches: int
-    predicted_compute_seconds: float = Field(description="What was predicted of compute_seconds at admission.")
+    predicted_compute_seconds: float = Field(description="compute_seconds as predicted at admission.")
 
     @classmethod
     def of(cls, timing: Timing) -> Self:
@@ -69,12 +69,10 @@ class BatchHead(Response):
 class BatchTail(Response):
     """How often it was tried, and when."""
 
-    attempts: int = Field(
-        description="Until one returned it: more than 1 if workers were lost with it, or got it wrong."
-    )
+    attempts: int = Field(description="How many it took: more than 1 if workers were lost with it, or got it wrong.")
     dispatched_at_seconds: float = Field(description="From the job's acceptance, ingress clock.")
     returned_at_seconds: float = Field(description="From the job's acceptance, ingress clock.")
-    worker_queued_seconds: float = Field(description="On the worker, not computing.")
+    worker_queued_seconds: float = Field(description="Time on the worker not spent computing.")
     compute_seconds: float
 
 
@@ -112,7 +110,7 @@ class JobAnswers:
         self._batch = batch
         self.job: Any = create_model(
             f"{kernel.prefix}JobResponse",
-            # The last one's example counts: the kernel's has one of its own fields.
+            # The last one's example counts: the kernel's has only its own fields.
             __base__=(
                 JobTail,
                 kernel.answer,
@@ -131,7 +129,7 @@ class JobAnswers:
         )
 
     def of(self, result: JobResult) -> BaseModel:
-        """A finished job's."""
+        """The answer to a finished job."""
         verification = VerificationModel(num_segments=result.num_segments, num_recomputed=result.num_recomputed)
         answer: BaseModel = self.job.model_construct(
             job_id=result.job.job_id,
@@ -144,7 +142,7 @@ class JobAnswers:
         return answer
 
     def compare(self, local: JobResult, distributed: JobResult, pool_workers: int) -> BaseModel:
-        """Of the two runs of one job."""
+        """The answer to the two runs of one job."""
         speedup = local.timing.total_seconds / distributed.timing.total_seconds
         answer: BaseModel = self.comparison.model_construct(
             local=self.of(local),

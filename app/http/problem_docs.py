@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the errors."""
+"""What the OpenAPI document says about errors."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.http.requests import Problem
 
 
 def add_problem_model(app: FastAPI) -> None:
-    """Put the model that ``problem_docs`` refers to into the document: it is no route's own."""
+    """Put the model that ``problem_docs`` refers to into the document: no route declares it."""
     undocumented = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -27,14 +27,14 @@ def add_problem_model(app: FastAPI) -> None:
 
 
 def problem_docs(*statuses: int, field: str = "") -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI ``responses`` of these statuses, with an example each: of 422 that ``field`` of the body is wrong."""
+    """The OpenAPI ``responses`` of these statuses, with an example each: in that of 422 the ``field`` is wrong."""
     return {status: _problem_doc(status, field) for status in statuses}
 
 
 EXAMPLE_ERRORS = (
     TooCostlyError(1234.5, 600.0),
-    QueueFullError("What stands ahead of the job takes 73.2 s, longer than 60 s.", 14),
-    CallerLimitError("300 jobs of alice are unfinished: no more are held for one caller.", 3),
+    QueueFullError("The work ahead of this job would take 73.2 s; the limit is 60 s.", 14),
+    CallerLimitError("alice already has 300 unfinished jobs; the limit for one caller is 300.", 3),
     NoWorkerError(30.0),
     DrainingError(),
     DeadlineError(300.0),

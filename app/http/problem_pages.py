@@ -1,4 +1,4 @@
-"""The kinds of problems that have a page of their own, and these pages."""
+"""The kinds of problems that have a page of their own, and those pages."""
 
 import html
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ PROBLEM_TYPES = {
     "queue-full": ProblemType(
         429,
         "Queue full",
-        "The job is predicted to wait longer for the work ahead of it than the service lets a new job wait (setting "
+        "The work ahead of the job is predicted to take longer than the service lets a new job wait (setting "
         "max_queued_seconds; the job's own time does not count), or the service holds as many jobs as it may "
         "(max_queued_jobs). Nothing was computed.",
         "Post the job again after the seconds in Retry-After.",
@@ -44,25 +44,25 @@ PROBLEM_TYPES = {
         503,
         "No worker",
         "No worker was alive for as long as jobs wait for one (setting worker_wait_seconds).",
-        "Post the job again after the seconds in Retry-After. If it lasts, look at GET /pool and at the nodes.",
+        "Post the job again after the seconds in Retry-After. If it goes on, look at GET /pool and at the nodes.",
     ),
     "draining": ProblemType(
         503,
         "Shutting down",
-        "The service is shutting down: it finishes the jobs that it has and takes no new ones.",
+        "The service is shutting down: it finishes the jobs that it has and accepts no new ones.",
         "Post the job again after the seconds in Retry-After, or to another instance.",
     ),
     "deadline": ProblemType(
         504,
-        "Deadline over",
-        "The job was not finished within its timeout_seconds; its computing was stopped.",
+        "Deadline exceeded",
+        "The job was not finished within its timeout_seconds; computing has stopped.",
         "Give it more time, up to the service's maximum, or make it smaller.",
     ),
 }
 
 
 def add_problem_pages(app: FastAPI) -> None:
-    """Serve a page for each, and a list of them. Their links are relative: they lead there under any route prefix."""
+    """Serve a page for each, and a list of them. Their links are relative, so they work under any route prefix."""
 
     @app.head("/problems", include_in_schema=False)
     @app.get("/problems", include_in_schema=False)
@@ -72,7 +72,7 @@ def add_problem_pages(app: FastAPI) -> None:
             for name, kind in PROBLEM_TYPES.items()
         )
         return _page(
-            "Problems", f'<ul>{"".join(items)}</ul><p>All else is in the <a href="docs">documentation</a>.</p>'
+            "Problems", f'<ul>{"".join(items)}</ul><p>Everything else is in the <a href="docs">documentation</a>.</p>'
         )
 
     @app.head("/problems/{name}", include_in_schema=False)

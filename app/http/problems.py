@@ -1,4 +1,4 @@
-"""Every error as problem details (RFC 9457): what status, what type, and the page that explains it."""
+"""Every error as problem details (RFC 9457): its status, its type, and the page that explains it."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -37,7 +37,7 @@ def problem_response(
 ) -> Response:
     """The problem as application/problem+json, with the request's id, and its line in the log.
 
-    A type that has a page leads there under any route prefix. ``error``: whose traceback goes with the line.
+    A type that has a page leads there under any route prefix. The traceback of ``error`` goes with the line.
     """
     log_problem(request, problem, error)
     update = {"request_id": request.headers.get("x-request-id")}
@@ -64,7 +64,7 @@ def untyped_problem(status: int, detail: str | None = None, **extensions: Any) -
 
 
 def phrase(status: int) -> str:
-    """RFC 9110's phrase, which Python has of all of them since 3.13."""
+    """RFC 9110's phrase; Python has it for every status only since 3.13."""
     return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
 
 
@@ -82,10 +82,10 @@ def job_problem(error: JobError) -> tuple[Problem, dict[str, str]]:
             name = "queue-full" if isinstance(error, QueueFullError) else "caller-limit"
             return _retry_later(typed_problem(name, reason), retry)
         case NoWorkerError(waited_seconds=waited):
-            detail = f"No worker for {waited:g} s."
+            detail = f"No worker was alive for {waited:g} s."
             return _retry_later(typed_problem("no-worker", detail), NO_WORKER_RETRY_SECONDS)
         case DrainingError():
-            detail = "No new jobs are taken."
+            detail = "No new jobs are accepted."
             return _retry_later(typed_problem("draining", detail), NO_WORKER_RETRY_SECONDS)
         case DeadlineError(timeout_seconds=timeout):
             return typed_problem("deadline", f"Not finished within {timeout:g} s."), {}
@@ -99,7 +99,7 @@ def _retry_later(problem: Problem, seconds: int) -> tuple[Problem, dict[str, str
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Answer every error of ``app`` with a problem, with a line in the log where it is one to look for."""
+    """Answer every error of ``app`` with a problem, with a line in the log if it is worth looking for."""
 
     @app.exception_handler(JobError)
     async def job_error(request: Request, error: JobError) -> Response:

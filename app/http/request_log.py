@@ -11,16 +11,16 @@ logger = logging.getLogger("ray.serve")
 """The one logger that Serve gives a handler, in a replica: with time, level, and JSON if the configuration wants it."""
 REFUSED = (401, 429)
 LEFT = 499
-"""What Serve and HAProxy call it when the caller has left; nobody gets it as an answer."""
+"""The status that Serve and HAProxy log when the caller has left; nobody gets it as an answer."""
 
 
 def note_jobs(request: Request, *jobs: Job) -> None:
-    """Remember whose line it would be."""
+    """Remember the jobs that the request's line would name."""
     request.state.jobs = jobs
 
 
 def log_problem(request: Request, problem: Problem, error: Exception | None = None) -> None:
-    """A line for a refusal or a failure, with the traceback of ``error``. What is wrong with a request itself has none:
+    """A line for a refusal or a failure, with the traceback of ``error``. A request that is wrong in itself gets none:
     its answer says it all, and anybody can send any number of them."""
     if problem.status >= 500 or problem.status in REFUSED or problem.type != "about:blank":
         level = logging.ERROR if problem.status >= 500 else logging.WARNING
@@ -34,7 +34,7 @@ def log_problem(request: Request, problem: Problem, error: Exception | None = No
 
 
 def log_left(request: Request) -> None:
-    """A line for the jobs of a caller that left: they end unfinished."""
+    """A line for the jobs of a caller that has left: they end unfinished."""
     _log(request, logging.WARNING, LEFT, "Caller left", None)
 
 

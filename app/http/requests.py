@@ -1,4 +1,4 @@
-"""What the API takes, and its errors: pydantic models that validate and document. ``app.http.answers`` has the rest."""
+"""What the API accepts, and its errors: pydantic models that validate and document. The rest is in ``answers``."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,7 @@ from app.job import Execution
 from app.kernel import Offer
 from app.settings import Settings
 
-EXECUTION = "distributed: cut over the pool; local: all on one worker, in one call, one after another."
+EXECUTION = "distributed: cut up over the pool; local: all on one worker, in one call, one after another."
 
 
 class ServiceFields(BaseModel):
@@ -20,7 +20,7 @@ class ServiceFields(BaseModel):
 
 
 class JobRequests:
-    """The bodies that the routes of one kernel take: its own fields, and the service's."""
+    """The bodies that the routes of one kernel accept: its own fields, and the service's."""
 
     def __init__(self, offer: Offer, settings: Settings) -> None:
         own, prefix = offer.kernel.request(offer.limits), offer.kernel.prefix
@@ -61,7 +61,7 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field("about:blank", description="Or the path of a page of this service, behind its route prefix.")
+    type: str = Field("about:blank", description="Or the path of a page of this service, after its route prefix.")
     title: str
     status: int
     detail: str | None = None

@@ -5,19 +5,19 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BYTES = 75_000_000
-"""What is taken and thrown away behind an answer, at most: 64 MB, and room for what is around them."""
+"""The most that is read and thrown away after an answer: 64 MB, and a margin for what is around them."""
 MAX_SILENT_SECONDS = 2.0
-"""Of a caller that has the answer and neither goes on nor leaves."""
+"""How long a caller that has the answer may neither go on nor leave."""
 MAX_AT_ONCE = 500
-"""Requests whose rest is being taken; the next one's connection ends with its answer."""
+"""Requests whose rest is being read; the next one's connection ends with its answer."""
 
 
 class ReadOn:
-    """Answers at once, and takes the rest of the body before it ends the connection.
+    """Answers at once, and reads the rest of the body before it ends the connection.
 
     A connection that ends with unread bytes in it is reset, and most clients that are still sending then see an error
-    of their own instead of the answer. What is more or slower than the limits is cut all the same: nobody may be kept
-    reading for as long as a caller likes to send.
+    of their own instead of the answer. A body longer or slower than the limits is cut off all the same: no caller may
+    keep the service reading for as long as it likes.
     """
 
     def __init__(self, app: ASGIApp, max_seconds: float) -> None:

@@ -11,20 +11,20 @@ from app.queue.sharing import seconds_ahead, service_until
 from app.settings import Settings
 
 WHOLE_SECONDS = 1.0
-"""A job with less left stands ahead of every newcomer as a whole. The fair queue would let a small newcomer
-pass it, but those who pass are many when more comes in than can be done, and the larger ones would wait for ever."""
+"""A job with less than this left counts in full against every newcomer. Smaller ones would overtake it, and in an
+overload they never stop coming."""
 TURNS_SECONDS = 3.0
-"""Jobs of up to this are not passed by so many later ones that they wait too long. For the sake of a larger one, of
-minutes perhaps, nobody is kept out: only its deadline ends its wait."""
+"""Jobs up to this are not overtaken by so many later ones that they wait too long. For the sake of a larger one, of
+minutes perhaps, nobody is refused: only its deadline ends its wait."""
 RELAXED = 0.1
-"""Part of ``max_queued_seconds``: if all that is there takes no longer, who passes whom does not matter."""
+"""Fraction of ``max_queued_seconds``: if all the work takes no longer, it does not matter who overtakes whom."""
 PASSING = 0.25
-"""Part of ``max_queued_seconds``: a larger backlog that is younger may be a burst, or the loss of a worker. Then nobody
-is kept out for the sake of the larger ones, since those who pass them end with the burst."""
+"""Fraction of ``max_queued_seconds``: a larger backlog that is younger may be a burst, or the loss of a worker. Then
+nobody is refused for the sake of the larger jobs, since the overtaking ends with the burst."""
 
 
 class Holding:
-    """What one caller has in the backlog."""
+    """One caller's admitted, unfinished jobs."""
 
     __slots__ = ("_sizes", "jobs", "num_turns", "pressed_since", "refused_seconds", "seconds")
 
@@ -34,24 +34,24 @@ class Holding:
         self.num_turns = 0
         """Jobs that take turns: all but those of the express lane, which wait for nobody."""
         self.refused_seconds = 0.0
-        """The largest job that was refused for that, since there was little to do: it is to have its chance, too."""
+        """The largest job refused because of that since there was last little to do: it gets its chance too."""
         self.pressed_since: float | None = None
-        """Since when there has been much to do, by the dispatcher's clock; None if there is not."""
+        """Since when there has been much to do, by the dispatcher's clock; None while there is little."""
         self._sizes: list[tuple[float, int]] = []
 
     def add(self, job: LiveJob) -> None:
-        """One more."""
+        """Count one job more."""
         self.jobs[job.number] = job
         self.seconds += job.predicted_seconds
         self.num_turns += _takes_turns(job)
         if _takes_turns(job) and job.predicted_seconds <= TURNS_SECONDS:
             heapq.heappush(self._sizes, (-job.predicted_seconds, job.number))
-        if len(self._sizes) > 2 * len(self.jobs) + 64:  # mostly jobs that are over
+        if len(self._sizes) > 2 * len(self.jobs) + 64:  # mostly jobs that have ended
             self._sizes = [size for size in self._sizes if size[1] in self.jobs]
             heapq.heapify(self._sizes)
 
     def remove(self, job: LiveJob) -> None:
-        """One less; its seconds are gone already."""
+        """Count one job less; its seconds are already subtracted."""
         del self.jobs[job.number]
         self.num_turns -= _takes_turns(job)
 
@@ -64,7 +64,7 @@ class Holding:
 
     @property
     def remaining(self) -> list[float]:
-        """Predicted seconds of computing that are left, of each job."""
+        """Predicted seconds of computing left in each job."""
         return [job.unfinished_seconds for job in self.jobs.values()]
 
     @property
@@ -74,7 +74,7 @@ class Holding:
 
 
 class Admission:
-    """Every job between its admission and its answer, with the predicted work that is left of it."""
+    """Every job between its admission and its answer, with the predicted work left in it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -90,10 +90,10 @@ class Admission:
         return iter(self._jobs.values())
 
     def admit(self, jobs: Sequence[LiveJob], num_workers: int) -> None:
-        """Take in jobs of one caller that belong together.
+        """Admit jobs of one caller that belong together.
 
         Raises ``TooCostlyError`` if they alone exceed the limit, ``CallerLimitError`` if their caller has a name and
-        too much unfinished, ``QueueFullError`` if too much stands ahead of them.
+        too much unfinished work, ``QueueFullError`` if too much work is ahead of them.
         """
         settings, caller = self._settings, jobs[0].job.caller
         core_seconds = sum(job.core_seconds for job in jobs)
@@ -104,11 +104,12 @@ class Admission:
             self._check_caller(caller, len(jobs), max(seconds, WHOLE_SECONDS), max(1, num_workers))
         wait_seconds = self._seconds_ahead_of(caller, seconds, num_workers) / max(1, num_workers)
         if (excess := wait_seconds - settings.max_queued_seconds) > 0:
-            limit = f"longer than {settings.max_queued_seconds:g} s"
-            reason = f"What stands ahead of the job takes {wait_seconds:.1f} s, {limit}."
+            limit = f"the limit is {settings.max_queued_seconds:g} s"
+            reason = f"The work ahead of this job would take {wait_seconds:.1f} s; {limit}."
             raise QueueFullError(reason, max(1, math.ceil(excess)))
         if self._jobs and len(self._jobs) + len(jobs) > settings.max_queued_jobs:
-            reason = f"{len(self._jobs)} jobs are unfinished: no more are held."
+            limit = f"the limit is {settings.max_queued_jobs}"
+            reason = f"The service already holds {len(self._jobs)} unfinished jobs; {limit}."
             raise QueueFullError(reason, max(1, math.ceil(self._first_finished_seconds() / max(1, num_workers))))
         holding = self._holdings.setdefault(caller, Holding())
         self._check_turns(caller, holding, jobs, max(1, num_workers))
@@ -118,7 +119,7 @@ class Admission:
         self.seconds += seconds
 
     def settle(self, job: LiveJob) -> None:
-        """Count anew what is left of the job, by what the cost model has learnt since its admission."""
+        """Predict again what is left of the job, by what the cost model has learnt since its admission."""
         self._set(job, job.remainder.seconds + job.out_seconds)
 
     def remove(self, job: LiveJob) -> None:
@@ -144,7 +145,8 @@ class Admission:
         if (holding := self._holdings.get(caller)) is None:
             return
         if len(holding.jobs) + num_jobs > settings.max_caller_jobs:
-            reason = f"{len(holding.jobs)} jobs of {caller} are unfinished: no more are held for one caller."
+            limit = f"the limit for one caller is {settings.max_caller_jobs}"
+            reason = f"{caller} already has {len(holding.jobs)} unfinished jobs; {limit}."
             service = holding.first_finished_seconds
         else:
             allowed = settings.max_caller_queued_seconds * num_workers
@@ -153,16 +155,16 @@ class Admission:
             if (own_seconds := seconds_ahead(holding.remaining, seconds)) <= allowed:
                 return
             service = service_until(holding.remaining, seconds, allowed)
-            limit = f"longer than {settings.max_caller_queued_seconds:g} s"
-            reason = f"What {caller} has ahead of the job takes {own_seconds / num_workers:.1f} s by itself, {limit}."
+            limit = f"the limit is {settings.max_caller_queued_seconds:g} s"
+            reason = f"{caller}'s own work ahead of this job would take {own_seconds / num_workers:.1f} s; {limit}."
         retry_after_seconds = (service + self._others_seconds(caller, service)) / num_workers
         raise CallerLimitError(reason, max(1, math.ceil(retry_after_seconds)))
 
     def _check_turns(self, caller: str, holding: Holding, jobs: Sequence[LiveJob], num_workers: int) -> None:
-        """Raise if, with these jobs, the largest would wait too long with as many others all the time as there are now.
+        """Raise if, with these jobs, the largest would wait too long while there are always as many others as now.
 
-        When more comes in than can be done, whoever is finished is replaced at once, by somebody who takes turns with
-        the larger ones and passes them. So the largest is served as much as each of the others is.
+        When more comes in than can be done, each finished job is replaced at once by one that takes turns with the
+        larger ones and overtakes them. So the largest is served as much as each of the others.
         """
         limit_seconds = self._settings.max_queued_seconds * num_workers
         if holding.seconds + self._others_seconds(caller, holding.seconds) <= RELAXED * limit_seconds:
@@ -188,10 +190,10 @@ class Admission:
     def _seconds_ahead_of(self, caller: str, seconds: float, num_workers: int) -> float:
         """Predicted seconds of computing until a newcomer of ``seconds`` is finished in a fair queue, without its own.
 
-        A fair queue lets nobody do more than the newcomer while both are there. It is over callers first: each of the
-        caller's own jobs counts with at most ``seconds``, and everything of another caller, however many jobs it is,
-        with at most what the caller does until then. Behind one job of ten minutes, a millisecond
-        waits for hardly more. Small jobs all count as a whole (``WHOLE_SECONDS``).
+        In a fair queue nobody gets more than the newcomer while both are there. It is fair between callers first: each
+        of the caller's own jobs counts for at most ``seconds``, and all jobs of another caller together for at most
+        what the caller gets until then. So a job of a millisecond waits for hardly more than that behind one of ten
+        minutes. Small jobs count in full (``WHOLE_SECONDS``).
         """
         seconds = max(seconds, WHOLE_SECONDS)
         if self.seconds <= self._settings.max_queued_seconds * max(1, num_workers):

@@ -1,4 +1,4 @@
-"""How long a segment will be computed, and the inverse: where to cut so that a piece takes so long.
+"""How long a segment will take to compute, and the inverse: where to cut so that a piece takes a given time.
 
 The model is linear in the kinds of work that a kernel names, so that one batch of many segments is a sum.
 """
@@ -20,9 +20,9 @@ def work_of(segments: Iterable[Segment]) -> Work:
 
 
 NOISE_VARIANCE = 0.1**2
-"""A batch's CPU time on a shared machine strays by about a tenth."""
+"""A batch's CPU time on a shared machine varies by about a tenth."""
 MIN_SECONDS = 0.005
-"""A batch that costs less teaches no constant: its time is mostly that of cold caches."""
+"""Nothing about the constants is learnt from a cheaper batch: its time is mostly that of cold caches."""
 DRIFT_VARIANCE = 0.02**2
 """How far a constant is believed to move from one batch to the next: caches, neighbours, clocks."""
 MACHINE_VARIANCE = 2.0**2
@@ -30,13 +30,13 @@ MACHINE_VARIANCE = 2.0**2
 CONSTANT_VARIANCE = 0.5**2
 """How far one constant may be from the others, before the first batch and after long disuse."""
 MIN_FACTOR = 0.05
-"""No constant falls below this part of its default: costs stay positive."""
+"""No constant falls below this fraction of its default: costs stay positive."""
 SPEED_SECONDS = 2.0
-"""Core-seconds of batches after which what was known of the speed before counts for 1/e."""
+"""After so many core-seconds of batches, what was known of the speed before counts for 1/e."""
 MAX_NEWS_SECONDS = 0.5
-"""A batch counts with no more core-seconds: one that stood still for long does not tell of a slow pool."""
+"""A batch counts for no more core-seconds: one that stood still for long does not mean that the pool is slow."""
 IDLE_SECONDS = 30.0
-"""Idle seconds after which what was known of the speed counts for 1/e: what others take of the cores may have ended."""
+"""After so many idle seconds, what was known of the speed counts for 1/e: other work on the cores may have ended."""
 
 
 class Prices:
@@ -76,20 +76,20 @@ class Prices:
 class CostModel:
     """Predicts core-seconds, and how long they take; starts from kernels' own figures and follows what batches report.
 
-    Each kernel has prices of its own; all share the pool's speed, which is what others leave of the cores. Prices are
-    learnt from CPU time. Elapsed time was tried: beside a flood of tiny requests it is five times as long, and after
-    the flood large jobs were still refused as too costly.
+    Each kernel has prices of its own; all share the pool's speed, which is what other work leaves of the cores. Prices
+    are learnt from CPU time. Elapsed time was tried: beside a flood of tiny requests it is five times as long, and
+    after the flood large jobs were still refused as too costly.
     """
 
     __slots__ = ("_prices", "speed")
 
     def __init__(self) -> None:
         self.speed = 1.0
-        """Core-seconds that a computing worker has got a second lately; less than 1 where others use the cores too."""
+        """Core-seconds a second that a computing worker has had lately; less than 1 if others use the cores too."""
         self._prices: dict[str, Prices] = {}
 
     def prices(self, task: Task) -> Prices:
-        """Those of the task's kernel."""
+        """The prices of the task's kernel."""
         if (prices := self._prices.get(task.kernel)) is None:
             prices = self._prices[task.kernel] = Prices(task.core_seconds)
         return prices
@@ -105,7 +105,7 @@ class CostModel:
     def stop_for(self, task: Task, start: int, seconds: float) -> int:
         """The greatest ``stop`` for which units ``start`` .. ``stop - 1`` take at most ``seconds``; at least start + 1.
 
-        By bisection: that is what a cut inside a line costs, 1 to 2 microseconds a step.
+        By bisection, 1 to 2 microseconds a step: that is what a cut inside a line costs.
         """
         enough, too_much = start + 1, task.length + 1
         while too_much - enough > 1:
@@ -127,7 +127,7 @@ class CostModel:
             self.prices(segments[0].task).learn(work_of(segments), core_seconds)
 
     def was_idle(self, seconds: float) -> None:
-        """Nothing has been computed for so long."""
+        """Note that nothing has been computed for so long."""
         self.speed = 1 - (1 - self.speed) * math.exp(-seconds / IDLE_SECONDS)
 
     def _seconds(self, task: Task, work: Work) -> float:

@@ -1,4 +1,4 @@
-"""Start-time fair queueing (Goyal, Vin and Cheng, 1996) of whoever has work, in seconds of service."""
+"""Start-time fair queueing (Goyal, Vin and Cheng, 1996), in seconds of service."""
 
 import heapq
 import itertools
@@ -7,26 +7,26 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Tag = tuple[float, int]
-"""Virtual seconds, and a number that no other tag has: who came first to the same moment goes first."""
+"""Virtual seconds, and a number that no other tag has: of several at one moment, the first to get there goes first."""
 
 
 class FairQueue(Generic[Key]):
-    """Who is served next: the one whose start tag is smallest.
+    """The key with the smallest start tag is served next.
 
-    A start tag is the virtual time at which the next service begins; serving ``seconds`` moves it on by as much. A
-    newcomer starts at the virtual time: it neither waits for the past of the others nor makes up for its own. Virtual
-    time is the start tag of the latest service, but moves on with each service at least by everybody's share of that:
-    newcomers who are served once each would all start at the same tag, and whoever is a service ahead of it would wait
-    as long as they come. Whoever leaves before virtual time has caught up with it keeps its tag, or leaving and coming
-    back would be free. Every operation is O(log n), amortised.
+    A start tag is the virtual time at which the key's next service begins; serving ``seconds`` moves it on by as much.
+    A newcomer starts at the virtual time: it neither waits for the past of the others nor makes up for its own. Virtual
+    time is the start tag of the latest service, but each service moves it on at least by everybody's share of that:
+    otherwise newcomers that are served once each would all start at the same tag, and a key that is one service ahead
+    would wait as long as they come. A key that leaves before virtual time has caught up with it keeps its tag, or
+    leaving and coming back would be free. Every operation is O(log n), amortised.
     """
 
     def __init__(self, *, keys_return: bool = True) -> None:
-        """``keys_return``: whether whoever left may come back; if not, nothing is kept of leavers."""
+        """``keys_return``: whether a key that left may come back; if not, nothing about it is kept."""
         self._keys_return = keys_return
         self._virtual_seconds = 0.0
         self._share_seconds = 0.0
-        """Of the latest service, for each that was there."""
+        """The latest service, divided by the number of keys that were there."""
         self._tags: dict[Key, Tag] = {}
         self._heap: list[tuple[Tag, Key]] = []
         self._left_with: dict[Key, Tag] = {}
@@ -51,7 +51,7 @@ class FairQueue(Generic[Key]):
             self._push(self._left_heap, self._left_with, key, tag)
 
     def peek(self) -> Key | None:
-        """Who is next; None if nobody is there."""
+        """The key to serve next; None if there is none."""
         first = self._first(self._heap, self._tags)
         return None if first is None else first[1]
 
@@ -65,7 +65,7 @@ class FairQueue(Generic[Key]):
                 self._push(self._left_heap, self._left_with, key, (start_seconds - seconds, next(self._numbers)))
 
     def serve(self, key: Key, seconds: float) -> None:
-        """Charge ``key``, the one that ``peek`` named, with a service that begins now."""
+        """Charge ``key``, the one that ``peek`` named, for a service that begins now."""
         start_seconds, _ = self._tags[key]
         self._virtual_seconds = max(self._virtual_seconds + self._share_seconds, start_seconds)
         self._share_seconds = seconds / len(self._tags)
@@ -84,7 +84,7 @@ class FairQueue(Generic[Key]):
             heapq.heapify(heap)
 
     def _first(self, heap: list[tuple[Tag, Key]], tags: dict[Key, Tag]) -> tuple[Tag, Key] | None:
-        """The smallest tag and whose it is; drops the entries in front of it that no longer hold."""
+        """The smallest tag and its key; drops the outdated entries in front of it."""
         while heap:
             tag, key = heap[0]
             if tags.get(key) == tag:

@@ -10,9 +10,9 @@ LONG_SECONDS = 1.0
 """Predicted seconds beyond which a local job, which cannot be cut, is a long batch."""
 
 MAX_FULL = 2
-"""Full batches on a worker: one computing, one waiting, so that it never waits for the next."""
+"""Full batches on a worker: one computing, one waiting, so that the worker never waits for the next."""
 MAX_FULL_AND_EXPRESS = 3
-"""So one place is always left to express batches, which need not wait until a full one ends."""
+"""So one place is always left for express batches, which need not wait until a full one ends."""
 MAX_LONG = 2
 """Long batches on a worker, beside the others: it takes turns among all that it has."""
 
@@ -26,7 +26,7 @@ class Lane(IntEnum):
 
 
 LONGEST_FIRST = (Lane.LONG, Lane.FULL, Lane.EXPRESS)
-"""In which places are filled: express batches may take all that full ones have left, but not the other way round."""
+"""The order of filling places: express batches may take all that full ones have left, but not the other way round."""
 
 Load = tuple[int, int, int]
 """Places taken on a worker, by lane."""
@@ -38,7 +38,7 @@ LOADS: list[Load] = [
     for full in range(MAX_FULL + 1)
     for express in range(MAX_FULL_AND_EXPRESS - full + 1)
 ]
-"""All that there may be."""
+"""All that are possible."""
 
 
 def lane_of(job: Job, seconds: float) -> Lane:

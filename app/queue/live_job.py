@@ -1,4 +1,4 @@
-"""What has come back of one job so far, and its result in the end."""
+"""A job while it is live: what has come back so far, and its result in the end."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Piece:
         self.seconds = seconds
         self.lane = lane
         self.used_attempts = 0
-        """How often a worker was lost with it, failed at it, or got it wrong."""
+        """Attempts used up: workers lost with it, errors raised, checks failed."""
         self.failed_checks = 0
         self.late = False
         """It was not back in time, and has been sent to a second worker."""
@@ -48,7 +48,7 @@ class Piece:
 
     @property
     def wanted(self) -> bool:
-        """Whether its result is still waited for."""
+        """Whether its result is still needed."""
         return not self.returned and self.live_job.alive
 
     def again(self, segment: Segment, line: int, wrong_worker_id: str) -> "Piece":
@@ -61,7 +61,7 @@ class Piece:
 
 
 class LiveJob:
-    """A live job: what of it has not been handed out, and the tally of what came back."""
+    """A live job: what of it has not been handed out yet, and the tally of what has come back."""
 
     def __init__(self, number: int, job: Job, remainder: Remainder, now: float) -> None:
         self.number = number
@@ -78,7 +78,7 @@ class LiveJob:
         self._missing_units = job.task.length * job.task.num_lines
         self._missing_lines = job.task.num_lines  # what counts when they are all empty
         self._parts = Parts(job.task)
-        """Of the last line; they are all equal."""
+        """Of the last line; all lines are equal."""
         self._num_segments = 0
         self._num_recomputed = 0
         self._num_batches = 0
@@ -98,7 +98,7 @@ class LiveJob:
         return finished.done() and not finished.cancelled() and finished.exception() is None
 
     def accept(self, now: float) -> None:
-        """The job is admitted and takes part from now on; what is in proportion to its size is not made before."""
+        """The job is admitted, and takes part from now on; nothing in proportion to its size is made before."""
         self.accepted_at = now
         self._counts = [0] * self.job.task.num_lines
 

@@ -1,4 +1,4 @@
-"""What was found in the pieces of one line, joined with its neighbours as it comes back."""
+"""What was found in the pieces of one line, joined with their neighbours as they come back."""
 
 from app.kernel import Part, Task
 
@@ -11,16 +11,16 @@ class Parts:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._stretches: dict[int, tuple[int, Part]] = {}
-        """By where it starts: where a stretch stops, and what was found in it."""
+        """By a stretch's start: its stop, and what was found in it."""
         self._starts: dict[int, int] = {}
-        """By where it stops."""
+        """By a stretch's stop."""
 
     def __len__(self) -> int:
         """Stretches that are kept apart."""
         return len(self._stretches)
 
     def add(self, start: int, stop: int, part: Part) -> None:
-        """Of units ``start`` .. ``stop - 1``; each unit comes once."""
+        """Add what was found in units ``start`` .. ``stop - 1``; each unit comes once."""
         if start < stop:
             if (left := self._starts.pop(start, None)) is not None:
                 _, part_before = self._stretches.pop(left)
@@ -33,6 +33,6 @@ class Parts:
 
     @property
     def whole(self) -> Part:
-        """What was found in the whole line; all of it has come back."""
+        """What was found in the whole line; all of it must have come back."""
         ((_, part),) = self._stretches.values()
         return part

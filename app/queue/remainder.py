@@ -1,4 +1,4 @@
-"""What of a job has not been handed out, cut off lazily: the next piece is made when a worker has room for it."""
+"""What of a job has not been handed out yet, cut lazily: the next piece is made when a worker has room for it."""
 
 from app.job import Execution, Job, Segment
 from app.queue.cost import CostModel
@@ -10,7 +10,7 @@ SNAP = 1.2
 """A piece may cost this many times what was asked for if that saves a cut inside a line."""
 
 LEAST_SECONDS = 1e-9
-"""Of a line, whatever its kernel says of its work."""
+"""The least a line takes, whatever its kernel says about its work."""
 
 
 class Remainder:

@@ -1,10 +1,10 @@
-"""When fair shares get somewhere: jobs that take turns, each as much as the others, until it is done."""
+"""How long fair sharing takes: jobs take turns, each getting as much as the others until it is done."""
 
 from collections.abc import Collection
 
 
 def seconds_ahead(remaining: Collection[float], seconds: float) -> float:
-    """What of jobs with ``remaining`` seconds each is served before a newcomer of ``seconds`` is finished."""
+    """How much of jobs with these ``remaining`` seconds is served before a newcomer of ``seconds`` is finished."""
     return sum(min(rest, seconds) for rest in remaining)
 
 

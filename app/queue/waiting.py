@@ -1,4 +1,4 @@
-"""The jobs of which a part has not been given to any worker: whose turn it is, and how much of it goes into a batch."""
+"""The jobs of which a part has not been given to any worker: which is next, and how much of it goes into a batch."""
 
 from app.queue.cost import CostModel
 from app.queue.fair_queue import JobQueue
@@ -8,8 +8,8 @@ from app.queue.remainder import Remainder
 from app.settings import Settings
 
 GUIDED_FACTOR = 2
-"""k of guided self-scheduling (Polychronopoulos and Kuck, 1987): a batch is 1/(k * workers) of what is left. Of the
-workers a job has its share only, while others wait."""
+"""k of guided self-scheduling (Polychronopoulos and Kuck, 1987): a batch is 1/(k * workers) of what is left. While
+other jobs wait, only a job's share of the workers counts."""
 
 
 class WaitingJobs:
@@ -21,7 +21,7 @@ class WaitingJobs:
         self._queues = {lane: JobQueue() for lane in Lane}
         self._jobs: dict[int, LiveJob] = {}
         self._entered: dict[int, tuple[Lane, float]] = {}
-        """The lane that each job waits in, and the seconds that were left of it when it entered that."""
+        """The lane that each job waits in, and the seconds that it had left when it entered."""
         self._express_seconds = 0.0
 
     def __len__(self) -> int:
@@ -43,7 +43,7 @@ class WaitingJobs:
             self._exit(live_job)
 
     def refund(self, piece: Piece, seconds: float) -> None:
-        """The piece's job has ended before so much of what its caller was charged with was computed."""
+        """Take back a charge for ``seconds`` of a piece whose job ended before they were computed."""
         self._queues[piece.lane].refund(piece.live_job.job.caller, seconds)
 
     def peek(self, lane: Lane) -> LiveJob | None:

@@ -18,7 +18,7 @@ def compute(sequence_size: int) -> int:
 
 @contextmanager
 def start() -> Iterator[Run]:
-    os.environ["PYSPARK_PYTHON"] = sys.executable  # else Spark takes the python3 in PATH, which may be another
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # otherwise Spark takes the python3 in PATH, which may be another
     builder = SparkSession.builder.master(f"local[{CPUS}]").config("spark.ui.enabled", "false")
     with builder.config("spark.driver.host", "127.0.0.1").getOrCreate() as session:
         session.sparkContext.setLogLevel("ERROR")

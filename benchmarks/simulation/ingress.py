@@ -15,12 +15,12 @@ class SimulatedIngress:
     """A dispatcher whose batches cost its event loop time, then the network, then a worker."""
 
     def __init__(self, parameters: Parameters, workers: Mapping[str, SimulatedWorker], seed: int) -> None:
-        """``workers``: who is alive, whatever the dispatcher has heard so far."""
+        """``workers``: those alive, whatever the dispatcher has heard so far."""
         self.num_batches = 0
         self.num_lost = 0
         self.num_late = 0
         self.busy_seconds = 0.0
-        """Of its event loop, with dispatching."""
+        """Of its event loop, spent on dispatching."""
         self._loop = asyncio.get_running_loop()
         self._workers = workers
         self._random = random.Random(seed)  # noqa: S311 (no secret)
@@ -34,7 +34,7 @@ class SimulatedIngress:
         )
 
     def hear_of(self, worker_ids: Sequence[str]) -> None:
-        """Take in which workers there are, in an order of its own, as ``deployments.routing.calls`` does."""
+        """Learn which workers there are, in an order of its own, as ``deployments.routing.calls`` does."""
         self.dispatcher.set_workers(self._random.sample(worker_ids, len(worker_ids)))
 
     async def run_batch(self, worker_id: str, batch: Batch) -> BatchResult:
@@ -60,7 +60,7 @@ class SimulatedIngress:
         return BatchResult(worker_id, "node", results, queued_seconds, seconds)
 
     def _occupied(self, seconds: float) -> float:
-        """Take ``seconds`` of the event loop, in order of coming; how long until they are over."""
+        """Take ``seconds`` of the event loop, first come, first served; returns how long until they are over."""
         now = self._loop.time()
         self._free_at = max(now, self._free_at) + seconds
         self.busy_seconds += seconds

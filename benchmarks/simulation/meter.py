@@ -53,7 +53,7 @@ class _Steps:
 
 
 class MeteredLoop(VirtualTimeLoop):
-    """Meters the callbacks that are code of ``app``: what the dispatcher does when a batch returns."""
+    """Meters the callbacks that are code of ``app``: the dispatcher's work when a batch returns."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ class Parameters:
     sequence_terms: int = 100_000
     """Terms of each sequence of the jobs."""
     dispatch_seconds: float = Settings.model_fields["dispatch_cpu_seconds"].default
-    """What one batch takes of its ingress's event loop, where everything waits for everything else."""
+    """What one batch takes of its ingress's event loop, in which everything takes its turn."""
     send_share: float = 0.85
     """The part of ``dispatch_seconds`` that is spent on sending, as measured; the rest when the batch returns."""
     latency_seconds: float = 0.002

@@ -1,4 +1,4 @@
-"""What simulated runs came to, as Markdown and as one SVG plot."""
+"""The results of simulated runs, as Markdown and as one SVG plot."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

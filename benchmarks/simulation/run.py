@@ -17,7 +17,7 @@ from harness.simulated_worker import COST, SimulatedWorker
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to. Seconds are virtual, microseconds are this machine's CPU time."""
+    """The result of a run. Seconds are virtual, microseconds are this machine's CPU time."""
 
     num_workers: int
     num_ingresses: int

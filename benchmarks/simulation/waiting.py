@@ -30,11 +30,11 @@ class Waiting:
     admission_microseconds: float
     """Of each job, until it waits."""
     batch_microseconds: float
-    """Of each batch: cutting, sending, taking in what returns, answering the jobs that it ends."""
+    """Of each batch: cutting, sending, collecting what returns, answering the jobs that it ends."""
 
 
 def dispatch_while_waiting(parameters: Parameters, shape: tuple[int, int], num_jobs: int) -> Waiting:
-    """Post twice ``num_jobs`` jobs, then meter the dispatcher until the half is left or enough batches were sent."""
+    """Post twice ``num_jobs`` jobs, then meter the dispatcher until half are left or enough batches were sent."""
 
     async def main(meter: Meter) -> Waiting:
         workers = {f"w{i}": SimulatedWorker(f"w{i}") for i in range(NUM_WORKERS)}

@@ -53,7 +53,7 @@ def redeployed_badly(stage: Stage) -> Outcome:
 
 
 def redeployed_without_ingress(stage: Stage) -> Outcome:
-    """A version whose ingress cannot be constructed: the old one goes on, and a good version ends the matter."""
+    """A version whose ingress cannot be constructed: the old one goes on, until a good version replaces it."""
     return _made_good(stage, _not_deployed(stage, "chaos.broken:ingress_fails"))
 
 
@@ -87,7 +87,7 @@ def _not_deployed(stage: Stage, import_path: str, *, keeps_settings: bool = True
 
 
 def _made_good(stage: Stage, outcome: Outcome) -> Outcome:
-    """After a good version; else Serve would go on trying."""
+    """After a good version; otherwise Serve would go on trying."""
     report = deploy(stage)
     whole = stage.until(stage.is_whole, 60)
     outcome.checks += [

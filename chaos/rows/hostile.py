@@ -26,7 +26,7 @@ def refused(stage: Stage) -> Outcome:
     """Each body and content type that the application itself refuses, a body without end, and one that comes slowly.
 
     Serve's own proxy passes on 30 MB of a body without end before it hears of the refusal, and the ingress keeps them:
-    with it the growth is told, not promised.
+    with it the growth is reported, not promised.
     """
     hostile = [each for each in (*BODIES, *TYPES) if each.media_type != BY_HAPROXY]
     (ingress,) = stage.processes(INGRESS)

@@ -20,7 +20,7 @@ SETTLE_SECONDS = 12.0
 
 
 def invented_names(stage: Stage) -> Outcome:
-    """Thousands of methods, paths and header names that there are not."""
+    """Thousands of methods, paths and header names that do not exist."""
     watched = {
         "the ingress": stage.processes(INGRESS),
         "HAProxy's manager": stage.processes(HAPROXY_MANAGER),

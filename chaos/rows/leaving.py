@@ -26,7 +26,7 @@ FULL_SPEED = 1.5
 def callers_leave(stage: Stage, callers: int = 1_000, full_speed: float | None = FULL_SPEED) -> Outcome:
     """So many callers, each gone within a second: while they queue, are computed for, or are answered.
 
-    ``full_speed`` bounds a ratio of speeds; None only tells it.
+    ``full_speed`` bounds a ratio of speeds; None only reports it.
     """
     before = _full_speed_seconds(stage)
     visits = asyncio.run(_come_and_go(stage.url, callers))

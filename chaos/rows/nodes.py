@@ -78,7 +78,7 @@ def cut_off_for_15_s(stage: Stage) -> Outcome:
 
 
 def cut_off_for_40_s(stage: Stage) -> Outcome:
-    """Serve has given its worker up, Ray has not yet given up the node."""
+    """Serve has given up on its worker, Ray not yet on the node."""
     return node_cut_off(stage, 40)
 
 

@@ -48,7 +48,7 @@ IDLE_MARGIN_SECONDS = 0.01
 def overloaded(stage: Stage, seconds: float = 180) -> Outcome:
     """Ten times the sustainable load, in an open loop.
 
-    Serve's own proxy, one Python process, is itself what cannot keep up: with it the figures are told, not promised.
+    Serve's own proxy, one Python process, cannot itself keep up: with it the figures are reported, not promised.
     """
     peak = stage.measured
     (ingress,) = stage.processes(INGRESS)
@@ -127,7 +127,7 @@ class Wait:
 async def _come_back(url: str, seconds: float) -> list[Wait]:
     """Callers, one at a time, whose job is refused and who post it again and again until it is let in; then they leave.
 
-    Who is not let in before the load ends is not counted: the end would have let it in.
+    One that is not let in before the load ends is not counted: the end would have let it in.
     """
     waits: list[Wait] = []
     until = time.monotonic() + seconds

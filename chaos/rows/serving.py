@@ -1,4 +1,4 @@
-"""What stands before and over the workers: ingress, controller, HAProxy, proxy."""
+"""What is in front of the workers and above them: ingress, controller, HAProxy, proxy."""
 
 import asyncio
 import time
@@ -43,17 +43,17 @@ def haproxy_killed(stage: Stage, seconds: float = 45) -> Outcome:
 
 
 def manager_killed(stage: Stage, seconds: float = 45) -> Outcome:
-    """The actor that starts HAProxy, tells it of the ingresses, and ends with it."""
+    """The actor that starts HAProxy, tells it about the ingresses, and ends with it."""
     return _proxy_killed(stage, HAPROXY_MANAGER, seconds)
 
 
 def proxy_killed(stage: Stage, seconds: float = 45) -> Outcome:
-    """Serve's own proxy: with HAProxy only a fallback, else what every request goes through."""
+    """Serve's own proxy: with HAProxy only a fallback, otherwise what every request goes through."""
     return _proxy_killed(stage, PROXY, seconds)
 
 
 def started_anyway(stage: Stage, seconds: float = 10) -> Outcome:
-    """A start in which a proxy died: another has its place."""
+    """A start in which a proxy died: another takes its place."""
     died = any("a proxy died as it started" in line for line in stage.service.output)
     with open_loop(stage.url, stage.rate) as record:
         time.sleep(seconds)
@@ -127,14 +127,14 @@ def ingress_killed(stage: Stage, seconds: float = 25) -> Outcome:
 
 
 def _hold(callers: ThreadPoolExecutor, ingress: psutil.Process) -> "Future[Record] | None":
-    """Post a job of some seconds straight to this ingress."""
+    """Post a job of some seconds directly to this ingress."""
     if (port := _http_port(ingress)) is None:
         return None
     return callers.submit(all_at_once, f"http://127.0.0.1:{port}", [HELD])
 
 
 def ingress_orphans(stage: Stage) -> Outcome:
-    """An ingress dies for whom all workers compute a long job, posted straight to its own port."""
+    """An ingress dies while all workers compute a long job for it, posted directly to its own port."""
     found = next(((p, port) for p in stage.processes(INGRESS) if (port := _http_port(p))), None)
     if found is None:
         raise RuntimeError("no ingress answers on a port of its own")
@@ -180,7 +180,7 @@ def _ingresses(stage: Stage) -> int:
 
 
 def _http_port(ingress: psutil.Process) -> int | None:
-    """Of the ports on which the replica listens, the one that answers HTTP; behind Serve's own proxy there is none."""
+    """The port of the replica's that answers HTTP; behind Serve's own proxy there is none."""
     listening = {c.laddr.port for c in ingress.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
     return next((port for port in sorted(listening) if _speaks_http(port)), None)
 

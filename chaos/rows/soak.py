@@ -17,7 +17,7 @@ WARM_UP = 1 / 4
 SAMPLE_SECONDS = 2.0
 MB_PER_HOUR = 2.0
 DECIDED_AFTER_SECONDS = 1_200
-"""A shorter soak cannot tell 2 MB an hour from a page here and there: it only tells, and bounds the growth itself."""
+"""A shorter soak cannot tell 2 MB an hour from a page here and there: it only reports, and bounds the growth itself."""
 GROWTH_MB = 2.0
 FD_SLACK = 4
 """Connections that Ray or Serve open once, late."""

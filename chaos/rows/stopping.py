@@ -81,7 +81,7 @@ def dropped(stage: Stage) -> Outcome:
 
 
 def signalled_twice(stage: Stage) -> Outcome:
-    """A second SIGTERM while it waits for a job: it waits no more, though the grace is 30 s."""
+    """A second SIGTERM while it waits for a job: it waits no longer, though the grace is 30 s."""
 
     def again() -> list[Check]:
         stage.service.process.send_signal(signal.SIGTERM)
@@ -93,7 +93,7 @@ def signalled_twice(stage: Stage) -> Outcome:
 def _dropped(stage: Stage, meanwhile: Callable[[], list[Check]], at_least: float, at_most: float) -> Outcome:
     """SIGTERM, and something else while it waits for one long job. Anything but an end with it dropped is broken.
 
-    Serve's own proxy waits half a minute for the dropped connection: with it the time is told, not promised.
+    Serve's own proxy waits half a minute for the dropped connection: with it the time is reported, not promised.
     """
     everything = descendants(stage.pid)
     limit = at_most if stage.processes(HAPROXY) else None
@@ -101,12 +101,12 @@ def _dropped(stage: Stage, meanwhile: Callable[[], list[Check]], at_least: float
         in_flight = stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == 1), 10)
         begun = time.monotonic()
         stage.service.process.send_signal(signal.SIGTERM)
-        waits = stage.until(lambda: _says(stage, "waiting for 1 jobs"), 10)
+        waits = stage.until(lambda: _says(stage, "waiting for 1 job"), 10)
         checks = meanwhile()
         code = stage.service.process.wait(GRACE_AND_EXIT_SECONDS)
         stopped_after = time.monotonic() - begun
         told = is_ended_within(connection, 1.0)
-    said = stage.until(lambda: _says(stage, "dropping 1 unfinished jobs"), 1)
+    said = stage.until(lambda: _says(stage, "dropping 1 unfinished job"), 1)
     return Outcome(
         requests=1,
         failed=1,

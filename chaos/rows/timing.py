@@ -18,7 +18,7 @@ from harness.figures import percentile
 SEQUENCE_SIZE = 200_000
 PROBES_PER_SECOND = 10
 ADMITTED_SECONDS = 0.5
-"""A refusal comes sooner; who has no answer after this has been admitted."""
+"""A refusal comes sooner; a caller without an answer after this has been admitted."""
 FAR_INDEX, FAR_TERMS = 50_000_000, 500
 LONGER = 1.62
 """By so much the long job is made longer than it has to be: one sequence alone is a rough measure."""
@@ -33,7 +33,7 @@ async def _busy_and_full(stage: Stage, wait_seconds: float) -> Outcome:
     settings_seconds = 60.0  # max_queued_seconds
     body = _heavy_job(stage, stage.num_workers * (settings_seconds + wait_seconds))
     held = asyncio.create_task(post(stage.url, body, 300))
-    await asyncio.sleep(1.0)  # so that GET /pool, half a second old, tells of it
+    await asyncio.sleep(1.0)  # so that GET /pool, half a second old, shows it
     full = asyncio.create_task(_until_admitted(stage.url, body))
     probes = await probe_until(stage.url, full.done)
     retry_after, real_wait = full.result()
@@ -58,7 +58,7 @@ def retry_slack(real_wait: float) -> float:
 
 
 def _heavy_job(stage: Stage, core_seconds: float, by: str = "predicted_compute_seconds") -> dict[str, Any]:
-    """About so many core-seconds, by what the service says of one sequence."""
+    """About so many core-seconds, by what the service says about one sequence."""
     one = {"sequence_size": SEQUENCE_SIZE, "num_sequences": 1}
     answer = httpx.post(f"{stage.url}/fibonacci", json=one, timeout=60).raise_for_status().json()
     seconds: float = answer["timing"][by]

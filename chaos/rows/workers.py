@@ -132,7 +132,7 @@ def thawed(stage: Stage, frozen_seconds: float = 4) -> Outcome:
             victim.resume()
         begun = time.monotonic()
         stage.until(lambda: silent <= _completed_batches(stage).keys(), bounds.WORKER_REPLACED)
-        # What it had is ended first; only what is more than that was sent to it anew.
+        # What it had ends first; only more than that was newly sent to it.
         had = {worker: count + MAX_FULL_AND_EXPRESS for worker, count in _completed_batches(stage).items()}
         has_more = stage.until(
             lambda: all(_completed_batches(stage).get(worker, 0) > had[worker] for worker in silent),
@@ -193,7 +193,7 @@ def _held_up(stage: Stage, record: Record) -> list[Check]:
     """The slowest answers beside a worker that stands still.
 
     What it has is late after two seconds and four times the predicted seconds of what is there, two long batches at
-    most; a short one goes before them. Then it is computed again, by fewer workers, under the load.
+    most; a short one goes first. Then it is computed again, by fewer workers, under the load.
     """
     again = stage.measured.undisturbed_p99 * _times_the_load(stage) + BATCH_SECONDS + bounds.ADDED_BY_A_LOST_WORKER
     late = LATE_SECONDS + LATE_FACTOR * MAX_FULL * BATCH_SECONDS
@@ -228,7 +228,7 @@ def _attempts(record: Record) -> Check:
 
 
 def _no_attempt_used(record: Record) -> Check:
-    """Nobody died, at most was late: that is no attempt."""
+    """No worker died, at most one was late: that does not count as an attempt."""
     return Check("most attempts", max((request.attempts for request in record.succeeded), default=0), 1)
 
 

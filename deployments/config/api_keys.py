@@ -12,18 +12,18 @@ SETTING = "api_keys_file"
 def read_keys(path: str | None, environ: Mapping[str, str]) -> ApiKeys | None:
     """The keys in the file, or in the variable (there a comma ends a line too); None if neither is given.
 
-    Raises ``KeysError`` if one is given and unusable, or both are: a service that was to have keys does not start
-    without.
+    Raises ``KeysError`` if one is given and unusable, or both are given: a service that was to have keys does not start
+    without them.
     """
     lines = environ.get(VARIABLE)
     if path is None:
         return None if lines is None else parse_keys(lines.replace(",", "\n"), VARIABLE)
     if lines is not None:
-        raise KeysError(f"API keys twice: in {SETTING} and in {VARIABLE}")
+        raise KeysError(f"API keys are given twice: in {SETTING} and in {VARIABLE}")
     try:
         text = Path(path).read_text("utf-8-sig")
     except OSError as error:
         raise KeysError(f"cannot read {SETTING} {path}: {error.strerror}") from None
     except ValueError:
-        raise KeysError(f"cannot read {SETTING} {path}: no text") from None
+        raise KeysError(f"cannot read {SETTING} {path}: not text") from None
     return parse_keys(text, path)

@@ -15,7 +15,7 @@ State = tuple[int, ...] | str
 
 
 class WatchedKeys:
-    """Whose key it is, as the file says now. While it says nothing usable, what it said before holds."""
+    """Whose key it is, as the file says now. While it says nothing usable, what it said before stays in force."""
 
     def __init__(self, path: str) -> None:
         """Raises ``KeysError`` if there is nothing usable yet."""
@@ -24,17 +24,17 @@ class WatchedKeys:
         self._keys = read_keys(path, {})
 
     def caller(self, key: bytes) -> str | None:
-        """As ``ApiKeys.caller``; None if nobody's keys have been read."""
+        """As ``ApiKeys.caller``; None if no keys have been read."""
         return self._keys.caller(key) if self._keys else None
 
     async def watch(self) -> None:
-        """Look once a second, for ever. In a thread: a network's file system may take its time."""
+        """Look once a second, for ever. In a thread: a network file system may take its time."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await asyncio.to_thread(self.look)
 
     def look(self) -> None:
-        """Read the file if it has changed and then stayed as it is for one look: it may be half written till then."""
+        """Read the file if it has changed and then stayed the same for one look: until then it may be half written."""
         state = _state(self._path)
         stays, self._seen = state == self._seen, state
         if not stays or state == self._read:

@@ -1,6 +1,6 @@
 """Where the HTTP API listens: the one place that knows what a host may be.
 
-Only HAProxy's API port follows the host; whatever stands behind HAProxy stays on loopback.
+Only HAProxy's API port follows the host; everything behind HAProxy stays on loopback.
 """
 
 import ipaddress
@@ -29,7 +29,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """At which this machine reaches it."""
+        """Where this machine reaches it."""
         return f"http://{_in_url(WILDCARDS.get(self.hosts[0], self.hosts[0]))}:{self.port}"
 
     @property
@@ -41,20 +41,20 @@ class Address:
 def resolve(host: object, port: object) -> Address:
     """The addresses that this host, or its name, has on this machine; port 0 means any that is free on all of them.
 
-    Raises ``PortTakenError`` if one cannot listen there, ``ValueError`` if that is no host or no port.
+    Raises ``PortTakenError`` if one cannot listen there, ``ValueError`` if they are not a host and a port.
     """
     host = host or LOOPBACK
     port = 8000 if port is None else port
     if not isinstance(host, str):
-        raise ValueError(f"host {host!r} is no text")  # noqa: TRY004 (both are what a person wrote)
+        raise ValueError(f"host {host!r} is not a string")  # noqa: TRY004 (both are what a person wrote)
     if type(port) is not int or not 0 <= port <= 65_535:  # `type`: True is an int
-        raise ValueError(f"port {port!r} is no number from 0 to 65535")
+        raise ValueError(f"port {port!r} is not a number from 0 to 65535")
     hosts = _hosts(host.strip().removeprefix("[").removesuffix("]"), port)
     return Address(hosts, port or _port_for_all(hosts))
 
 
 def _hosts(name: str, port: int) -> tuple[str, ...]:
-    """Those of the name's addresses that are here; of what is written as a number, that one."""
+    """Those of the name's addresses that this machine has; for a numeric address, that one."""
     with explained(name, port):
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     hosts: list[str] = []
@@ -74,7 +74,7 @@ def _hosts(name: str, port: int) -> tuple[str, ...]:
 
 def _plain(text: str) -> str:
     if "%" in text:
-        raise PortTakenError(f"cannot listen on {text}: HAProxy takes no link-local address")
+        raise PortTakenError(f"cannot listen on {text}: HAProxy does not accept link-local addresses")
     address = ipaddress.ip_address(text)
     return str(getattr(address, "ipv4_mapped", None) or address)
 

@@ -60,20 +60,20 @@ class ClusterProcess:
         return self._process.pid
 
     def tell(self, line: str) -> None:
-        """Say what it is to do; nothing if it is gone."""
+        """Tell it what to do; nothing happens if it is gone."""
         assert self._process.stdin is not None  # noqa: S101 (for the type checker)
         with contextlib.suppress(OSError):
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
 
     def describe_end(self, code: int) -> str:
-        """In one line, how it ended, and what it said last."""
+        """In one line, how it ended and what it said last."""
         how = f"signal {-code}" if code < 0 else f"code {code}"
         lines = [line.strip() for line in self._output.read_text("utf-8", "replace").splitlines() if line.strip()]
         return f"the cluster's process ended by itself ({how}): {lines[-1] if lines else 'it said nothing'}"
 
     def end(self) -> None:
-        """Kill what still runs. Each orphan becomes a child of this process, so in the end none is left."""
+        """Kill whatever still runs. Each orphan becomes a child of this process, so in the end none is left."""
         give_up_at = time.monotonic() + BURIAL_SECONDS
         while (children := _children()) and time.monotonic() < give_up_at:
             for pid in children:

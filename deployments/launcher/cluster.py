@@ -72,8 +72,8 @@ class Supervised:
 
 def main() -> int:
     """Run until the supervisor says otherwise; the exit code."""
-    # What a service manager sends to every process reaches Ray's own too, which would end on it at once; blocked here,
-    # these signals are blocked in all that this process starts.
+    # A signal that a service manager sends to every process reaches Ray's own too, which would end at once; blocked
+    # here, these are blocked in everything that this process starts.
     signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
     plan = Plan(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
     supervised = Supervised(int(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""What the launcher's command does: options and configuration read, the place prepared, the service run."""
+"""The launcher's command: reads options and configuration, prepares the folder, runs the service."""
 
 import argparse
 import json
@@ -55,8 +55,8 @@ def _parse(arguments: list[str] | None, description: str | None) -> argparse.Nam
     parser.add_argument("--api-keys-file", help="`name:sha256hex` lines; default: the file's")
     for name, default, meaning in (
         ("start", Wishes.start, "how long the start may take"),
-        ("lame-duck", Wishes.lame_duck, "how long jobs are still taken after a signal, while /readyz says 503"),
-        ("grace", Wishes.grace, "how long a signal waits for jobs in flight"),
+        ("lame-duck", Wishes.lame_duck, "how long jobs are still accepted after a signal, while /readyz says 503"),
+        ("grace", Wishes.grace, "how long jobs in flight may take to end after a signal"),
     ):
         parser.add_argument(f"--{name}-seconds", type=float, default=default, help=f"{meaning} (default: %(default)s)")
     parser.add_argument("--verbose", action="store_true", help="show the logs of all processes")
@@ -72,11 +72,11 @@ def _parse(arguments: list[str] | None, description: str | None) -> argparse.Nam
 def _read(path: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_text("utf-8"))
-    # ValueError: no UTF-8, or a date that there is not; RecursionError: nested too deeply
+    # ValueError: not UTF-8, or a date that does not exist; RecursionError: nested too deeply
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise LaunchError(f"cannot read {path}: {' '.join(str(error).split())}") from None
     if not isinstance(config, dict):
-        raise LaunchError(f"{path} is no mapping")
+        raise LaunchError(f"{path} is not a mapping")
     return config
 
 

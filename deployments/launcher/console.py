@@ -1,4 +1,4 @@
-"""What a command tells the person, or the service manager, that started it."""
+"""Messages from a command to the person, or the service manager, that started it."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ class RetryError(Exception):
 
 
 def say(text: str) -> None:
-    """A line, at once even if somebody reads it through a pipe; nobody hears it if the pipe or terminal is gone."""
+    """Print a line and flush; a closed pipe or terminal is ignored."""
     with contextlib.suppress(OSError):
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
@@ -36,7 +36,7 @@ def notify(state: str) -> None:
 def open_missing_streams() -> None:
     """Have the three standard streams lead nowhere where they are closed, as old daemonisers leave them.
 
-    A socket or pipe would else get such a number, and whatever a child prints would go there.
+    Otherwise a socket or pipe would get such a number, and whatever a child prints would go there.
     """
     for descriptor in range(3):
         try:

@@ -1,6 +1,6 @@
-"""The one list of what the environment may say. Everything else in it is kept from the service's processes.
+"""The one list of environment variables that count. All others are kept from the service's processes.
 
-A shell's variables would else reach Ray, Serve, Python and HAProxy, which read some four hundred by their names.
+Otherwise a shell's variables would reach Ray, Serve, Python and HAProxy, which read some four hundred by their names.
 """
 
 import os
@@ -29,7 +29,7 @@ ALWAYS = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Ray's own processes run on jemalloc. With as many arenas as it takes by itself the raylet grows for hours.
     "MALLOC_CONF": "narenas:1,tcache:false",
-    # On a busy machine the raylet's agent comes late; after Ray's 30 s the raylet would give up.
+    # On a busy machine the raylet's agent registers late; after Ray's 30 s the raylet would give up.
     "RAY_agent_register_timeout_ms": "150000",
 }
 
@@ -57,7 +57,7 @@ def for_the_service(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def _with_bash(path: str) -> str:
-    """The path, and where bash mostly is unless it is on it: Ray starts its workers with it."""
+    """The path, with the usual places added if bash is not on it: Ray starts its workers with bash."""
     for each in (path, os.pathsep.join(filter(None, (path, os.defpath)))):
         if each and shutil.which("bash", path=each):
             return each

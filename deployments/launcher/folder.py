@@ -22,21 +22,21 @@ from deployments.launcher.console import LaunchError
 
 PREFIX = "fib-"
 MARK = "fibonacci-service"
-"""A file by which a folder is known as one of these."""
+"""A file that marks a folder as one of these."""
 MAX_LENGTH = 27
 """Of the 107 characters of a socket's path, HAProxy needs 80: for a node's id and a temporary name."""
 MAX_PLACE_LENGTH = MAX_LENGTH - len(f"/{PREFIX}12345678")
 PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
-"""What a path may have so that Ray, which puts its interpreter's into a shell line as it is, can start a worker."""
+"""What a path may contain so that Ray, which puts its interpreter's unquoted into a shell line, can start a worker."""
 PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (what is made there is this user's alone)
 FREE_MB = 100
-"""A run of a day takes about a third of it, mostly logs, which Ray and Serve rotate."""
+"""A run of a day takes about a third of this, mostly logs, which Ray and Serve rotate."""
 RAY = "ray"
-"""A folder inside it: Ray opens the one that it is given to every user."""
+"""A folder inside it: Ray opens the one that it gets to every user."""
 LOGS = f"{RAY}/session_latest/logs"
 PREVIOUS_LOGS = "previous-logs"
 PLAN = "plan.json"
-"""What the cluster's process was asked for."""
+"""What the cluster's process was asked to run."""
 PACKAGES = ("app", "deployments")
 
 
@@ -49,7 +49,7 @@ class Folder:
 
     @property
     def output(self) -> Path:
-        """What the processes print that have no log."""
+        """What processes without a log print."""
         return self.path / "output"
 
     @property
@@ -59,7 +59,7 @@ class Folder:
 
     @property
     def logs(self) -> Path:
-        """Of Ray, and in a folder there of Serve; once Ray has begun to start."""
+        """Ray's, with Serve's in a subfolder; there once Ray has begun to start."""
         return self.path / LOGS
 
     def interpreter(self) -> str:
@@ -74,8 +74,8 @@ class Folder:
         return str(link / Path(sys.executable).relative_to(prefix))
 
     def copy_code(self) -> None:
-        """Copy the service's code. What is edited, pulled or installed under a running service must not reach it: a new
-        worker would not understand an old ingress."""
+        """Copy the service's code. Code that is edited, pulled or installed under a running service must not reach it:
+        a new worker would not understand an old ingress."""
         for package in PACKAGES:
             shutil.copytree(Path(__file__).parents[2] / package, self.code / package, dirs_exist_ok=True)
 
@@ -86,7 +86,7 @@ class Folder:
         return path
 
     def keep_fresh(self) -> None:
-        """Touch all that is here: cleaners of temporary folders remove what nobody touched for some days.
+        """Touch everything here: cleaners of temporary folders remove what nobody has touched for some days.
 
         The lock keeps systemd's away, but not the others.
         """
@@ -105,7 +105,7 @@ class Folder:
 
 @contextlib.contextmanager
 def made(environ: Mapping[str, str]) -> Iterator[Folder]:
-    """A new folder where sockets can be; what dead runs left in the same place is removed.
+    """A new folder where sockets can be; whatever dead runs left in the same place is removed.
 
     Raises ``LaunchError`` if there is no such place.
     """
@@ -124,7 +124,7 @@ def made(environ: Mapping[str, str]) -> Iterator[Folder]:
 
 
 def running_plans(environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What this user's runs that live were asked for."""
+    """The plans of this user's live runs."""
     places = dict.fromkeys((environ.get("TMPDIR") or PLACES[0], *PLACES, f"/run/user/{os.getuid()}"))
     found = [each for place in places for each in Path(place).glob(f"{PREFIX}*")]
     lives = [each / PLAN for each in found if _is_ours(each) and not _is_dead(each)]
@@ -132,7 +132,7 @@ def running_plans(environ: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def _place(environ: Mapping[str, str]) -> Path:
-    """TMPDIR, if a socket's path has room there and Ray can use its name; else where most machines have room."""
+    """TMPDIR, if a socket's path fits there and Ray can use its name; otherwise where most machines have space."""
     wanted = str(Path(environ.get("TMPDIR") or PLACES[0]).absolute())
     problem = ""
     for place in dict.fromkeys((wanted, *PLACES, f"/run/user/{os.getuid()}")):

@@ -7,7 +7,7 @@ TIMEOUT_SECONDS = 2.0
 
 
 def is_ready(url: str) -> bool:
-    """Whether a GET of ``url`` succeeds, without a proxy: one that ``http_proxy`` names cannot know this machine."""
+    """Whether a GET of ``url`` succeeds, without a proxy: one that ``http_proxy`` names cannot reach this machine."""
     try:
         with build_opener(ProxyHandler({})).open(url, timeout=TIMEOUT_SECONDS):
             return True

@@ -1,4 +1,4 @@
-"""What the service of a ``serve_config.yaml`` will compute; if it could not, it does not start."""
+"""What the service of a ``serve_config.yaml`` will compute; one that could not compute it does not start."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from deployments.launcher.shape import IMPORT_PATH, settings_of_applications
 def first_routes(config: dict[str, Any]) -> dict[str, str]:
     """The path of the first kernel of each of our applications, by the application's route prefix.
 
-    Raises ``KernelError`` if a kernel cannot be used, and ``LaunchError`` if the settings have the wrong shape. What
-    else is wrong with settings Serve says.
+    Raises ``KernelError`` if a kernel cannot be used, and ``LaunchError`` if the settings have the wrong shape.
+    Anything else that is wrong with settings is reported by Serve.
     """
     routes = {}
     for application, args in zip(config.get("applications") or [], settings_of_applications(config), strict=True):

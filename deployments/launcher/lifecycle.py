@@ -29,12 +29,12 @@ from deployments.launcher.health import is_ready
 from deployments.launcher.shape import IMPORT_PATH
 
 INGRESS = "FibonacciIngress"
-"""The deployment by which an application is known as one of ours, whatever the configuration calls it."""
+"""The deployment that marks an application as one of ours, whatever the configuration calls it."""
 OBJECT_STORE_BYTES = 80_000_000
-"""Near Ray's least: batches and results are far below what goes through the object store."""
+"""Near Ray's minimum: batches and results are far smaller than what goes through the object store."""
 POLL_SECONDS = 0.1
 SETTLED_SECONDS = 1.0
-"""Serve's controller looks three times a second what there is to change."""
+"""Serve's controller looks three times a second for something to change."""
 MAX_SETTLING_SECONDS = 10.0
 
 
@@ -58,7 +58,7 @@ def start_ray(num_cpus: int, folder: Path, *, verbose: bool) -> None:
 
 
 def dead_processes() -> list[str]:
-    """Those of Ray's own processes that have ended though nobody ended them, and without which it does not go on."""
+    """Those of Ray's own processes that have ended unasked, and without which it cannot go on."""
     node = ray._private.worker._global_node  # noqa: SLF001 (nothing public says it)
     if node is None:
         return []
@@ -68,7 +68,7 @@ def dead_processes() -> list[str]:
 def checked(config: dict[str, Any]) -> ServeDeploySchema:
     """The configuration as Serve reads it. Raises ``LaunchError`` with every key that is wrong.
 
-    Our settings are read here too: Serve would tell what is wrong with them later, and in a traceback.
+    Our settings are read here too: Serve would report what is wrong with them later, and in a traceback.
     """
     try:
         schema = ServeDeploySchema.model_validate(config)
@@ -93,7 +93,7 @@ def deploy(schema: ServeDeploySchema, say: Callable[[str], None], *, verbose: bo
         except RayActorError as error:  # seen: it hung as it forked HAProxy, and the controller killed it after 26 s
             if "failed to start their listeners" in str(error):
                 raise
-            say("a proxy died as it started; Serve starts another, and nothing need be done")
+            say("a proxy died as it started; Serve is starting another, and you need do nothing")
             client = _start_serve(schema)
     except (RayError, TimeoutError) as error:
         problem = f"Serve did not start: {_last_line(error)}"
@@ -113,7 +113,7 @@ def _start_serve(schema: ServeDeploySchema) -> ServeControllerClient:
 
 
 def wait_until_ready(url: str, schema: ServeDeploySchema, stop: threading.Event) -> list[str]:
-    """Wait until every application runs, and ours are ready; the addresses of ours.
+    """Wait until every application runs and ours are ready; returns the addresses of ours.
 
     Raises ``LaunchError`` if one failed. Returns early when ``stop`` is set.
     """
@@ -134,10 +134,10 @@ def wait_until_ready(url: str, schema: ServeDeploySchema, stop: threading.Event)
 
 
 def wait_until_settled(folder: Path, stop: threading.Event) -> None:
-    """Wait until HAProxy, whose files are in ``folder``, was not replaced for a moment.
+    """Wait until HAProxy, whose files are in ``folder``, has not been replaced for a moment.
 
-    While Serve starts it is replaced five or six times, and one that was replaced answers 500 to some of the requests
-    that come on connections which it still has.
+    While Serve starts, it is replaced five or six times, and one that was replaced answers 500 to some of the requests
+    on connections that it still has.
     """
     give_up_at = time.monotonic() + MAX_SETTLING_SECONDS
     while time.monotonic() < give_up_at and not stop.wait(POLL_SECONDS):
@@ -147,14 +147,14 @@ def wait_until_settled(folder: Path, stop: threading.Event) -> None:
 
 
 def leave() -> None:
-    """Have ``/readyz`` of every ingress of ours say 503; jobs are still taken."""
+    """Have ``/readyz`` of every ingress of ours say 503; jobs are still accepted."""
     for ingress in _ingresses():
         with contextlib.suppress(RayError, RayServeException, TimeoutError):
             _broadcast(ingress, "leave")
 
 
 def drain(grace_seconds: float, drop: threading.Event, say: Callable[[str], None]) -> None:
-    """Stop admission and wait for the jobs in flight, until the time is over or ``drop`` is set."""
+    """Stop admission and wait for the jobs in flight, until time is up or ``drop`` is set."""
     give_up_at = time.monotonic() + grace_seconds
     said = unfinished = None
     while True:
@@ -164,11 +164,17 @@ def drain(grace_seconds: float, drop: threading.Event, say: Callable[[str], None
             if not unfinished:
                 return
         if unfinished != said:
-            say(f"waiting for {unfinished} jobs (signal again to drop them)")
+            say(f"waiting for {_number_of('job', unfinished)} (a second signal drops what is left)")
             said = unfinished
         if drop.wait(POLL_SECONDS) or time.monotonic() >= give_up_at:
             break
-    say("dropping what jobs there are" if unfinished is None else f"dropping {unfinished} unfinished jobs")
+    say(
+        "dropping any unfinished jobs" if unfinished is None else f"dropping {_number_of('unfinished job', unfinished)}"
+    )
+
+
+def _number_of(what: str, number: int | None) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _stop_admission(ingress: DeploymentHandle[Any]) -> int | None:
@@ -180,13 +186,13 @@ def _stop_admission(ingress: DeploymentHandle[Any]) -> int | None:
 
 
 def _last_line(what: object) -> str:
-    """Of an error or message that may carry a traceback: the line that says what is wrong."""
+    """The line that says what is wrong, of an error or message that may carry a traceback."""
     lines = [line.strip() for line in str(what).splitlines() if line.strip()]
     return lines[-1] if lines else repr(what)
 
 
 def _ingresses() -> list[DeploymentHandle[Any]]:
-    """Of ours among the applications; one that is still being built has none."""
+    """Those of our applications; one that is still being built has none."""
     found = []
     for name, application in serve.status().applications.items():
         if INGRESS in application.deployments:
@@ -204,6 +210,6 @@ def _broadcast(ingress: DeploymentHandle[Any], method: str) -> list[int]:
 
 
 def shut_down() -> None:
-    """End Serve, then leave the cluster; ``start_ray``'s ends with that."""
+    """End Serve, then leave the cluster; one that ``start_ray`` started ends with that."""
     serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()

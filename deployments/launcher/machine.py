@@ -21,7 +21,7 @@ UNLIMITED_BYTES = 1 << 60
 
 
 def usable_cpus(root: Path = Path("/")) -> int:
-    """Whole CPUs that this process may use: at least one, also of a fraction."""
+    """Whole CPUs that this process may use: at least one, even of a fraction."""
     cpus = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(os.cpu_count() or 1)
     for text in _values(root, "cpu", "cpu.max"):
         quota, _, period = text.partition(" ")
@@ -47,7 +47,7 @@ def usable_memory_bytes(root: Path = Path("/")) -> int:
 
 
 def usable_tasks(root: Path = Path("/")) -> int | None:
-    """Processes and threads that may be started beside those that there are; None without a limit."""
+    """Processes and threads that may be started beside the existing ones; None without a limit."""
     limits = []
     for limit, current in zip(_values(root, "pids", "pids.max"), _values(root, "pids", "pids.current"), strict=False):
         if limit != "max":
@@ -59,19 +59,19 @@ def usable_tasks(root: Path = Path("/")) -> int | None:
 
 
 def check_room(num_workers: int, root: Path = Path("/")) -> None:
-    """Raise ``LaunchError`` unless so many workers find memory and tasks."""
+    """Raise ``LaunchError`` unless there are memory and tasks for so many workers."""
     workers = "1 worker needs" if num_workers == 1 else f"{num_workers} workers need"
     advice = " (--cpus asks for fewer)" if num_workers > 1 else ""
     needed, given = MEMORY_MB + MEMORY_MB_PER_WORKER * num_workers, usable_memory_bytes(root) // 1_000_000
     if given < needed:
-        raise LaunchError(f"{workers} {needed} MB of memory, and {given} MB may be used here{advice}")
+        raise LaunchError(f"{workers} {needed} MB of memory, but only {given} MB may be used here{advice}")
     tasks, free = TASKS + TASKS_PER_WORKER * num_workers, usable_tasks(root)
     if free is not None and free < tasks:
-        raise LaunchError(f"{workers} {tasks} processes and threads, and {free} may be started here{advice}")
+        raise LaunchError(f"{workers} {tasks} processes and threads, but only {free} may be started here{advice}")
 
 
 def _values(root: Path, controller: str, name: str) -> list[str]:
-    """What the files of this name say, from the process's own group to the root; none where there is no such limit."""
+    """What the files of this name say, from the process's own group to the root; nothing where there is no limit."""
     found = []
     for folder in _groups(root, controller):
         with contextlib.suppress(OSError):
@@ -80,7 +80,7 @@ def _values(root: Path, controller: str, name: str) -> list[str]:
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """Folders of the groups that this process may be in; in a container the own group may be mounted as the root."""
+    """Folders of the groups that this process may be in; in a container its own may be mounted as the root."""
     mounted = root / "sys/fs/cgroup"
     groups = []
     with contextlib.suppress(OSError):

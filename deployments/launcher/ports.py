@@ -8,7 +8,7 @@ from pathlib import Path
 
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 CHOSEN = range(20_000, 32_000)
-"""Where ports are chosen, but for the kernel's ephemeral ones: above what Ray gives its workers by default."""
+"""Where ports are chosen, except the kernel's ephemeral ones: above what Ray gives its workers by default."""
 
 
 class PortTakenError(Exception):
@@ -37,7 +37,7 @@ def free_port_range(count: int, host: str = "127.0.0.1") -> int:
 
 
 def _candidates() -> list[int]:
-    """Ports that the kernel gives nobody by itself; if it gives nearly all, those that it may give."""
+    """Ports that the kernel does not hand out by itself; if it hands out nearly all, some that it may."""
     low, high = 32_768, 60_999
     with contextlib.suppress(OSError, ValueError):
         low, high = map(int, EPHEMERAL.read_text().split())
@@ -78,7 +78,7 @@ def explained(host: str, port: int) -> Iterator[None]:
         yield
     except OSError as error:
         raise PortTakenError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    except (TypeError, ValueError) as error:  # a text that no host can have for its name
+    except (TypeError, ValueError) as error:  # a text that cannot be a host's name
         raise PortTakenError(f"cannot listen on {host}:{port}: {error}") from None
 
 

@@ -31,7 +31,7 @@ OTHER_FILES = 384
 def read_address(config: dict[str, Any], host: str | None, port: int | None) -> Address:
     """Where this configuration listens, unless ``host`` or ``port`` say otherwise.
 
-    Raises ``PortTakenError`` if nothing can listen there, ``LaunchError`` if that is no host or no port.
+    Raises ``PortTakenError`` if nothing can listen there, ``LaunchError`` if they are not a host and a port.
     """
     http = mapping(config, "http_options")
     try:
@@ -77,7 +77,7 @@ def _ports() -> dict[str, str]:
 
 
 def _haproxyfiles_for(folder: Path) -> dict[str, str]:
-    """Among them is a socket that rules HAProxy, and to which anyone may connect who can enter the folder."""
+    """Among them is a socket that controls HAProxy, open to anyone who can enter the folder."""
     return {
         "RAY_SERVE_HAPROXY_BINARY_PATH": _haproxy_command(),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
@@ -94,7 +94,7 @@ def _haproxy_command() -> str:
     try:
         subprocess.run([path, "-v"], check=True, capture_output=True)  # noqa: S603 (this package's)
     except (OSError, subprocess.SubprocessError):
-        raise LaunchError(f"{path} does not run: install the package anew (in a clone: make clean)") from None
+        raise LaunchError(f"{path} does not run: install the package again (in a clone: make clean)") from None
     return str(path)
 
 
@@ -124,7 +124,7 @@ def files_for(connections: int) -> int:
 
 
 def describe_exposure(address: Address, *, has_keys: bool) -> str:
-    """What somebody who listens beyond loopback should know; empty on loopback."""
+    """What an operator who listens beyond loopback should know; empty on loopback."""
     if address.is_loopback:
         return ""
     where = ", ".join(address.hosts)
@@ -132,4 +132,6 @@ def describe_exposure(address: Address, *, has_keys: bool) -> str:
         return (
             f"{where} is not loopback, and HTTP is not encrypted: put TLS in front, or API keys can be read on the way"
         )
-    return f"{where} is not loopback and there are no API keys: whoever reaches it can use the service (see make key)"
+    return (
+        f"{where} is not loopback and there are no API keys: anyone who reaches it can use the service (see make key)"
+    )

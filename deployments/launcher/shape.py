@@ -1,11 +1,11 @@
-"""The mappings in ``serve_config.yaml``, which people write: what is none is named."""
+"""The mappings in ``serve_config.yaml``, which people write: an error names what is not one."""
 
 from typing import Any
 
 from deployments.launcher.console import LaunchError
 
 IMPORT_PATH = "deployments.application:build"
-"""By which an application of ``serve_config.yaml`` is known as one of ours."""
+"""What marks an application of ``serve_config.yaml`` as one of ours."""
 
 
 def mapping(parent: dict[str, Any], *keys: str, within: str = "") -> dict[str, Any]:
@@ -20,7 +20,7 @@ def mapping(parent: dict[str, Any], *keys: str, within: str = "") -> dict[str, A
             found[key] = {}
         found = found[key]
         if not isinstance(found, dict):
-            raise LaunchError(f"the configuration's {within} is no mapping")
+            raise LaunchError(f"the configuration's {within} is not a mapping")
     return found
 
 
@@ -28,5 +28,5 @@ def settings_of_applications(config: dict[str, Any]) -> list[dict[str, Any]]:
     """The ``args`` of every application. Raises ``LaunchError`` as ``mapping`` does."""
     applications = config.get("applications") or []
     if not isinstance(applications, list) or not all(isinstance(each, dict) for each in applications):
-        raise LaunchError("the configuration's applications is no list of mappings")
+        raise LaunchError("the configuration's applications is not a list of mappings")
     return [mapping(each, "args", within=f"applications.{number}") for number, each in enumerate(applications)]

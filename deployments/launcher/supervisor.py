@@ -1,7 +1,7 @@
-"""The launcher's own process: it takes the signals, and ends whatever outlives its welcome. It imports no Ray.
+"""The launcher's own process: it takes the signals, and ends whatever outlives its welcome. It does not import Ray.
 
 Ray, Serve and all that they start are children of a second process, ``cluster``, in a process group of its own: what a
-closed terminal, ``timeout`` or Ctrl-Z sends to this one's group does not reach them. As their subreaper this process
+closed terminal, ``timeout`` or Ctrl-Z sends to this one's group does not reach them. As their subreaper, this process
 becomes the parent of every orphan among them, so that it can bury the dead and leave nothing running.
 """
 
@@ -26,7 +26,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 ONE_WISH_SECONDS = 0.5
 """Some senders signal a process and its group: what comes within this time is one wish, not two."""
 LONG_STEP_SECONDS = 3.0
-"""A step of the start that takes longer is told."""
+"""A step of the start that takes longer is reported."""
 STOP_SECONDS = 30.0
 """How long Serve and Ray may take to end once the jobs are done; then they are killed."""
 FRESH_SECONDS = 6 * 3_600.0
@@ -45,7 +45,7 @@ class Wishes:
 
 
 class Supervisor:
-    """Runs one cluster at a time, and passes on what it says."""
+    """Runs one cluster at a time, and passes on its messages."""
 
     def __init__(self, wishes: Wishes, folder: Folder, *, verbose: bool) -> None:
         self._wishes = wishes
@@ -132,7 +132,7 @@ class Supervisor:
         drain_at = signalled_at + self._wishes.lame_duck
         cut_at = drain_at + self._wishes.grace + STOP_SECONDS
         if self._wishes.lame_duck:
-            say(f"leaving: jobs are still taken for {self._wishes.lame_duck:g} s")
+            say(f"leaving: jobs are still accepted for {self._wishes.lame_duck:g} s")
             cluster.tell("leave")
         name = ""
         while name != "ended" and time.monotonic() < cut_at:
@@ -146,10 +146,10 @@ class Supervisor:
                 cluster.tell("drop")
                 drain_at, cut_at = math.inf, min(cut_at, time.monotonic() + STOP_SECONDS)
         if name != "ended":
-            say("Serve and Ray did not end by themselves, and are killed")
+            say("Serve and Ray did not end by themselves: killing them")
 
     def _next(self, cluster: ClusterProcess, until: float) -> tuple[str, Any]:
-        """What happens next, or nothing at ``until``. Raises what a cluster that ends unasked ends in."""
+        """What happens next, or nothing at ``until``. If the cluster ends unasked, raises why."""
         try:
             seconds = min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)
             source, name, value = self._events.get(timeout=seconds)

@@ -1,4 +1,4 @@
-"""How long what stands before a job must be patient: for its deadline, whatever ``max_timeout_seconds`` is.
+"""How long everything in front of a job must be patient: for its deadline, whatever ``max_timeout_seconds`` is.
 
 Nothing here imports Ray.
 """
@@ -27,10 +27,10 @@ DEPLOYMENTS = ("FibonacciIngress", "FibonacciWorker")
 def least(config: dict[str, Any]) -> dict[str, int]:
     """The least seconds of each, for the longest ``max_timeout_seconds`` of all applications.
 
-    What answers a job may be silent until its deadline. A HAProxy that was replaced takes one more request on each idle
-    connection, perhaps to a port that an ingress left, so nobody else has that port meanwhile. It, and an ingress or a
-    worker that leaves, are needed until the deadline of that request. What are no settings of ours is left to those who
-    read them.
+    An ingress may be silent until a job's deadline. A HAProxy that was replaced takes one more request on each idle
+    connection, perhaps to a port that an ingress left, so nobody else may have that port meanwhile. It, and an ingress
+    or a worker that leaves, are needed until the deadline of that request. Settings that are not ours are left to those
+    who read them.
     """
     found = [settings for args in settings_of_applications(config) if (settings := _settings(args)) is not None]
     deadline = max((each.max_timeout_seconds for each in found), default=0.0) + SLACK_SECONDS
@@ -43,7 +43,7 @@ def least(config: dict[str, Any]) -> dict[str, int]:
 def raise_to_fit(config: dict[str, Any]) -> None:
     """Raise what is less than that, or not given, in ``serve_config.yaml``'s content; it is changed in place.
 
-    Raises ``LaunchError`` if something has the wrong shape, or is no number.
+    Raises ``LaunchError`` if something has the wrong shape, or is not a number.
     """
     seconds = least(config)
     env_vars = mapping(config, "controller_options", "runtime_env", "env_vars")
@@ -62,12 +62,12 @@ def _settings(args: dict[str, Any]) -> Settings | None:
 
 
 def _ours(application: dict[str, Any]) -> list[dict[str, Any]]:
-    """The application's entries for our deployments; where ours has none, they are put there."""
+    """The application's entries for our deployments; where an application of ours has none, they are added."""
     if application.get("deployments") is None:
         application["deployments"] = []
     entries = application["deployments"]
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
-        raise LaunchError("the configuration's deployments is no list of mappings")
+        raise LaunchError("the configuration's deployments is not a list of mappings")
     if application.get("import_path") == IMPORT_PATH:
         named = [each.get("name") for each in entries]
         entries += [{"name": name} for name in DEPLOYMENTS if name not in named]
@@ -79,4 +79,4 @@ def _number(parent: dict[str, Any], key: str) -> float:
     try:
         return 0.0 if value is None else float(value)
     except (TypeError, ValueError):
-        raise LaunchError(f"the configuration's {key} is no number: {value!r}") from None
+        raise LaunchError(f"the configuration's {key} is not a number: {value!r}") from None

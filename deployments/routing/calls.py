@@ -1,4 +1,4 @@
-"""The workers as an ingress reaches them, and errors in the words of ``app``."""
+"""How an ingress calls the workers, with errors in the words of ``app``."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ from app.status import WorkerStatus
 from deployments.routing import roster
 
 LOST = (RayError, AioRpcError)
-"""What a call of a worker raises that died, stops or cannot be reached."""
+"""What a call raises if the worker died, is stopping or cannot be reached."""
 
 
 class Workers:
@@ -39,7 +39,7 @@ class Workers:
 
     def _take_in(self, workers: Mapping[str, roster.Member]) -> None:
         self._workers = workers
-        # In an order of its own: else all ingresses would begin with the same workers.
+        # In an order of its own: otherwise all ingresses would begin with the same workers.
         self._on_change(random.sample(self.ids, len(workers)))
 
     async def run(self, worker_id: str, batch: Batch) -> BatchResult:
@@ -49,14 +49,14 @@ class Workers:
             raise WorkerLostError(worker_id, was_running=False)
         try:
             result: BatchResult = await worker.call("run", batch)
-        except RayTaskError:  # the worker lives: its code raised
+        except RayTaskError:  # the worker is alive: its code raised
             raise
         except LOST as error:
             raise WorkerLostError(worker_id) from error
         return result
 
     async def status(self, worker_id: str, timeout_seconds: float) -> WorkerStatus:
-        """The worker's account of itself; one that says it did not reply if it is late or lost."""
+        """What the worker reports of itself; if it is late or lost, a status that says it did not reply."""
         silent = WorkerStatus(worker_id, replied=False)
         if (worker := self._workers.get(worker_id)) is None:
             return silent
@@ -69,5 +69,5 @@ class Workers:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            return silent  # not us: the worker is being stopped, and Serve says it so
+            return silent  # not us: the worker is being stopped, and Serve reports it so
         return status

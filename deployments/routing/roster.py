@@ -1,4 +1,4 @@
-"""Which workers are alive, from Serve's router to whoever wants to know.
+"""Passes on from Serve's router which workers are alive.
 
 A module of its own: Serve pickles the router's module by value, so a list kept there would not be shared,
 and what it imports by name is as it was where the application was built.

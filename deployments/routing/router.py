@@ -29,9 +29,9 @@ class WorkerReplica(RunningReplica):
     async def call(self, method: str, *arguments: Any) -> Any:
         """What the method returns. Cancelling the call stops it on the worker.
 
-        Straight to the replica, with none of what a handle does around it: no queue, no question whether there is
-        room, no count of what is out, from which Serve's own autoscaling would learn of the load. The replica takes
-        any number of calls; the dispatcher bounds them.
+        Directly to the replica, with none of what a handle adds: no queue, no question whether there is room, no count
+        of what is out, from which Serve's own autoscaling would learn of the load. The replica takes any number of
+        calls; the dispatcher bounds them.
         Raises a ``RayError`` or, over gRPC, an ``AioRpcError`` if the worker is lost; ``RayTaskError`` if the method
         raised.
         """
@@ -57,7 +57,7 @@ class WorkerReplica(RunningReplica):
 
 
 class WorkerRouter(RequestRouter):
-    """Tells who wants to know which workers there are; calls through a handle go to any of them."""
+    """Announces which workers there are; calls through a handle go to any of them."""
 
     def create_replica_wrapper(self, replica_info: RunningReplicaInfo) -> RunningReplica:
         """Called by Serve with a replica that is new to it."""
@@ -80,7 +80,7 @@ class WorkerRouter(RequestRouter):
         candidate_replicas: list[RunningReplica],
         pending_request: PendingRequest | None = None,  # noqa: ARG002 (Serve calls it so)
     ) -> list[list[RunningReplica]]:
-        """All that there are."""
+        """All of them."""
         return [candidate_replicas]
 
     def _announce(self) -> None:

@@ -1,8 +1,8 @@
-"""Kills its process when that stands still (SIGSTOP, a debugger, a lock-up in native code).
+"""Kills its parent when that stands still (SIGSTOP, a debugger, a lock-up in native code).
 
-Serve gives up a replica that does not answer, but Ray's kill is a message, which a stopped process never reads: it
-would keep its CPU, and its replacement could never start. Run as a script by ``companions``, this module waits for
-its parent's beats.
+Serve gives up on a replica that does not answer, but Ray's kill is a message, which a stopped process never reads: it
+would keep its CPU, and its replacement could never start. Run as a script by ``start``, this module waits for its
+parent's beats.
 """
 
 import os
@@ -11,12 +11,12 @@ import signal
 import sys
 
 STEPS = 15
-"""The wait is counted in so many steps, not read from a clock: where guard and guarded stood still together (`docker
-pause`, a suspended machine) the clock went on, and at most one step is over when they go on."""
+"""The wait is counted in so many steps, not read from a clock: while guard and guarded stand still together (`docker
+pause`, a suspended machine) a clock goes on, but at most one step has passed when they go on."""
 
 
 def main(still_seconds: float) -> None:
-    """Wait for beats on the standard input, and kill the parent when none came for so long."""
+    """Wait for beats on the standard input, and kill the parent when none has come for so long."""
     guarded = os.getppid()
     left = STEPS
     while left:

@@ -1,9 +1,9 @@
 """Ends what outlives its Ray node when the node is killed instead of shut down.
 
 After ``kill -9`` of ``serve run``, or SIGTERM to it, HAProxy lives on, holds the port and answers 500; and Ray's agents
-stay for a minute, trying to report to a head that is gone. Run as a script by ``companions``, this module waits on a
-pipe that its parent never writes to, so it wakes when the parent is gone, however it went. If the raylet is gone too,
-it kills what that raylet left behind.
+stay for a minute, trying to report to a head that is gone. Run as a script by ``start``, this module waits on a pipe
+that its parent never writes to, so it wakes when the parent is gone, however it went. If the raylet is gone too, it
+kills what that raylet left behind.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 RAYLET_EXIT_SECONDS = 5.0
-"""How long a raylet may take to follow its workers; a living one means that only the parent went."""
+"""How long a raylet may take to follow its workers; if it is still alive, only the parent went."""
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 3.0
 """How long the others may take to end by themselves."""
@@ -54,7 +54,7 @@ def _child_start(pid: int, parent_pid: int) -> str | None:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the name (proc(5): state, ppid, ...); empty if it runs no more."""
+    """The fields of /proc/PID/stat after the name (proc(5): state, ppid, ...); empty if it no longer runs."""
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_bytes().decode(errors="replace").rpartition(")")[2].split()
         if fields[0] != "Z":

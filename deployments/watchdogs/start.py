@@ -13,8 +13,8 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 BEAT_SECONDS = 1.0
 STILL_SECONDS = 15.0
-"""A process without a beat for so long is killed. Serve takes up to 20 s to give it up, so its replacement finds the
-CPU free."""
+"""A process silent for this long is killed. Serve needs up to 20 s to give up on it, so its replacement finds the CPU
+free."""
 
 
 def start_guard() -> None:
@@ -24,7 +24,7 @@ def start_guard() -> None:
 
 
 def start_reaper(raylet_pid: int) -> "subprocess.Popen[bytes]":
-    """Start the watching process: see ``reaper``. It takes the caller for dead when nobody holds what this returns."""
+    """Start the watching process: see ``reaper``. It takes the caller for dead once nobody holds what this returns."""
     starter = _start("reaper.py", str(raylet_pid))
     starter.wait()
     return starter

@@ -1,4 +1,4 @@
-"""Draws the Mandelbrot set: a kernel that is cheap, and whose results are of some size."""
+"""Draws the Mandelbrot set: a cheap kernel with results of some size."""
 
 from app.kernel import Kernel
 from examples.mandelbrot.models import MandelbrotAnswer, MandelbrotLimits, mandelbrot_request, new_task

@@ -1,4 +1,4 @@
-"""What callers ask, what they get, and what operators may limit."""
+"""What callers ask for, what they get, and what operators may limit."""
 
 import base64
 import struct
@@ -15,7 +15,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class MandelbrotLimits(BaseModel):
-    """Of what may be asked for."""
+    """Limits on what may be asked for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +35,7 @@ class MandelbrotRequest(BaseModel):
 
 
 def mandelbrot_request(limits: MandelbrotLimits) -> type[MandelbrotRequest]:
-    """The sides bounded."""
+    """The request model with the sides bounded."""
     sides = {"num_rows": min(400, limits.max_side), "num_columns": min(600, limits.max_side)}
     fields: dict[str, Any] = {name: (int, Field(side, ge=1, le=limits.max_side)) for name, side in sides.items()}
     return create_model("MandelbrotRequest", __base__=MandelbrotRequest, __doc__=MandelbrotRequest.__doc__, **fields)
@@ -55,12 +55,12 @@ class MandelbrotAnswer(Answer):
 
     num_rows: int
     num_columns: int
-    rows_drawn: int = Field(description="As workers counted them.")
+    rows_drawn: int = Field(description="As the workers counted them.")
     png: str = Field(description="The picture in shades of grey, in base64: white is outside.")
 
     @classmethod
     def of(cls, task: MandelbrotTask, counts: Sequence[int], part: Part) -> Self:
-        """Made of all the rows that were found."""
+        """A picture of all the rows."""
         assert isinstance(part.found, str)  # noqa: S101 (for the type checker)
         picture = png(base64.b64decode(part.found), task.num_columns)
         return cls(

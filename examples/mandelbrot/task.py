@@ -43,7 +43,7 @@ class MandelbrotTask:
         return 1 + stop - start, (stop - start) * self.num_columns
 
     def compute(self, start: int, stop: int) -> Generator[int, None, Part]:
-        """Row by row; found are a byte a pixel, in base64."""
+        """Row by row; what is found is a byte a pixel, in base64."""
         rows = bytearray()
         for row in range(start, stop):
             real, imaginary = self._pixels(row)
@@ -71,7 +71,7 @@ class MandelbrotTask:
 
 
 def iterations(real: NDArray[np.int64], imaginary: int) -> NDArray[np.uint8]:
-    """Of z -> z*z + c from 0, how many until |z| > 2, at most ``MAX_ITERATIONS``: of a row of numbers c."""
+    """How often z -> z*z + c, from 0, until |z| > 2, at most ``MAX_ITERATIONS``: for a row of numbers c."""
     counts = np.zeros(len(real), dtype=np.uint8)
     inside = np.arange(len(real))
     x, y, c = np.zeros_like(real), np.zeros_like(real), real
@@ -87,7 +87,7 @@ def iterations(real: NDArray[np.int64], imaginary: int) -> NDArray[np.uint8]:
 
 
 def iterations_of_one(real: int, imaginary: int) -> int:
-    """The same of one number, with Python's own integers, which never overflow."""
+    """The same for one number, with Python's own integers, which never overflow."""
     x = y = count = 0
     while count < MAX_ITERATIONS and x * x + y * y <= 4 << 2 * BITS:
         x, y = ((x * x - y * y) >> BITS) + real, (2 * x * y >> BITS) + imaginary

@@ -1,4 +1,4 @@
-"""What callers ask, what they get, and what operators may limit."""
+"""What callers ask for, what they get, and what operators may limit."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -10,7 +10,7 @@ from examples.primes.task import PrimesTask
 
 
 class PrimesLimits(BaseModel):
-    """Of what may be asked for."""
+    """Limits on what may be asked for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,7 +57,7 @@ class PrimesAnswer(Answer):
 
     first: int
     num_numbers: int
-    num_counted: int = Field(description="Numbers sieved, as workers counted them.")
+    num_counted: int = Field(description="Numbers sieved, as the workers counted them.")
     num_primes: int
 
     @classmethod

@@ -33,9 +33,9 @@ def eratosthenes(low: int, high: int, primes: NDArray[np.int64]) -> int:
 
 
 def sundaram(low: int, high: int) -> int:
-    """Of the numbers 2k + 1, those are not prime whose k is i + j + 2ij for some i and j of at least 1.
+    """A number 2k + 1 is not prime exactly if k is i + j + 2ij for some i and j of at least 1.
 
-    (S. P. Sundaram, 1934.) So nothing has to be known of smaller primes.
+    (S. P. Sundaram, 1934.) So no smaller primes need to be known.
     """
     first, end = low // 2, max(low // 2, high // 2)  # of k
     is_prime = np.ones(end - first, dtype=bool)

@@ -149,19 +149,19 @@ async def test_what_is_no_bearer_token_is_401_without_an_error(value: bytes) -> 
     ("shown", "said"),
     [
         ([], "Bearer KEY."),
-        ([b""], "The header came empty."),
-        ([b"  "], "The header came empty."),
-        ([b"Basic " + ALICE.encode()], "Basic came instead (from a .netrc file, or a name in the address?)."),
-        ([b"bAsIc YTpi"], "Basic came instead (from a .netrc file, or a name in the address?)."),
-        ([b"Digest username=a"], "Digest came instead."),
-        ([b"Token " + ALICE.encode()], "Token came instead."),
-        ([ALICE.encode()], "What came does not begin with Bearer."),
-        ([ALICE.encode() + b" x"], "What came does not begin with Bearer."),
-        ([b"Basic"], "What came does not begin with Bearer."),
-        ([b"bearer"], "Bearer came without one."),
-        ([b"Bearer  "], "Bearer came without one."),
-        ([b"Bearer " + ALICE.encode(), b"Basic YTpi"], "2 Authorization headers came; send one."),
-        ([b"Bearer " + ALICE.encode()] * 3, "3 Authorization headers came; send one."),
+        ([b""], "The header is empty."),
+        ([b"  "], "The header is empty."),
+        ([b"Basic " + ALICE.encode()], "Basic was sent instead (from a .netrc file, or a name in the address?)."),
+        ([b"bAsIc YTpi"], "Basic was sent instead (from a .netrc file, or a name in the address?)."),
+        ([b"Digest username=a"], "Digest was sent instead."),
+        ([b"Token " + ALICE.encode()], "Token was sent instead."),
+        ([ALICE.encode()], "The header does not begin with Bearer."),
+        ([ALICE.encode() + b" x"], "The header does not begin with Bearer."),
+        ([b"Basic"], "The header does not begin with Bearer."),
+        ([b"bearer"], "Bearer was sent without one."),
+        ([b"Bearer  "], "Bearer was sent without one."),
+        ([b"Bearer " + ALICE.encode(), b"Basic YTpi"], "2 Authorization headers were sent; send one."),
+        ([b"Bearer " + ALICE.encode()] * 3, "3 Authorization headers were sent; send one."),
     ],
 )
 async def test_what_came_instead_of_a_key_is_said(shown: list[bytes], said: str) -> None:
@@ -175,7 +175,7 @@ async def test_the_document_has_what_is_said() -> None:
     document = (await Client(keys=KEYS).get("/openapi.json")).json()
     examples = document["paths"]["/pool"]["get"]["responses"]["401"]["content"]["application/problem+json"]["examples"]
     details = [example["value"]["detail"] for example in examples.values()]
-    assert [("needed" in detail, "Basic came" in detail, "not valid" in detail) for detail in details] == [
+    assert [("needed" in detail, "Basic was sent" in detail, "not valid" in detail) for detail in details] == [
         (True, False, False), (True, True, False), (False, False, True)
     ]  # fmt: skip
 

@@ -275,5 +275,5 @@ async def test_an_object_of_thousands_of_members_is_not_looked_at() -> None:
     client = Client()
     body = json.dumps(dict.fromkeys(map(str, range(5_000)), 0)).encode()
     problem = assert_problem(client, await post(client, body), 422)
-    assert problem["detail"] == "An object may have 100 members."
+    assert problem["detail"] == "An object may have at most 100 members."
     assert "errors" not in problem

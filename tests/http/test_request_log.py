@@ -43,9 +43,9 @@ def only_line(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
 @pytest.mark.parametrize(
     ("job", "settings", "draining", "said"),
     [
-        ({"timeout_seconds": 1}, Settings(), False, "504 job ID: Deadline over: Not finished within 1 s."),
-        ({}, Settings(worker_wait_seconds=5), False, "503 job ID: No worker: No worker for 5 s."),
-        ({}, Settings(), True, "503 job ID: Shutting down: No new jobs are taken."),
+        ({"timeout_seconds": 1}, Settings(), False, "504 job ID: Deadline exceeded: Not finished within 1 s."),
+        ({}, Settings(worker_wait_seconds=5), False, "503 job ID: No worker: No worker was alive for 5 s."),
+        ({}, Settings(), True, "503 job ID: Shutting down: No new jobs are accepted."),
         ({}, Settings(max_compute_seconds=1e-9), False, "422 job ID: Job too costly: Predicted "),
     ],
 )

@@ -124,8 +124,8 @@ def test_half_a_cpu_two_gigabytes_and_nothing_allowed_are_enough(image: str, hos
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        (("--memory", "512m"), "MB of memory, and 536 MB may be used here"),
-        (("--memory", "2g", "--pids-limit", "256"), "processes and threads, and 25"),
+        (("--memory", "512m"), "MB of memory, but only 536 MB may be used here"),
+        (("--memory", "2g", "--pids-limit", "256"), "processes and threads, but only 25"),
     ],
     ids=["512 MB", "256 tasks"],
 )

@@ -56,8 +56,8 @@ def test_half_a_cpu_is_one_worker() -> None:
 @pytest.mark.parametrize(
     ("controller", "limits", "said"),
     [
-        ("memory", {"limit_in_bytes": 536_870_912}, "MB of memory, and 536 MB may be used here"),
-        ("pids", {"max": 256}, "processes and threads, and 25"),
+        ("memory", {"limit_in_bytes": 536_870_912}, "MB of memory, but only 536 MB may be used here"),
+        ("pids", {"max": 256}, "processes and threads, but only 25"),
     ],
 )
 def test_too_little_is_told_at_once(controller: str, limits: dict[str, int], said: str) -> None:

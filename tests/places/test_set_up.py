@@ -71,11 +71,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.timeout(2 * SET_UP_SECONDS)
 def test_an_interrupted_set_up_is_begun_anew(clone: Path) -> None:
-    assert "interrupted: the next make begins it anew" in interrupt(clone, signal.SIGINT, packages=14)
+    assert "interrupted: the next make starts it again" in interrupt(clone, signal.SIGINT, packages=14)
     interrupt(clone, signal.SIGKILL, packages=40)
     done = make(clone, INSTALLED)
     assert done.returncode == 0, done.stdout
-    assert "is made anew" in done.stdout
+    assert "making it again" in done.stdout
     assert missing_files(clone) == []
 
 
@@ -122,7 +122,7 @@ def test_a_python_that_is_too_old_gives_one_line(tmp_path: Path) -> None:
     old.chmod(0o755)
     done = make(clone_to(tmp_path / "clone"), "serve", f"PYTHON={old}")
     line, *rest = done.stdout.splitlines()
-    assert line == f"error: Python 3.11 or newer is needed, and {old} is 3.9: make PYTHON=python3.12"
+    assert line == f"error: Python 3.11 or newer is needed, but {old} is 3.9: make PYTHON=python3.12"
     assert len(rest) == 1  # make's own
 
 
@@ -140,7 +140,7 @@ def test_a_python_without_ensurepip_gives_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode != 0
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    error = f"error: Python's venv module is not complete (Debian, Ubuntu: apt install python{version}-venv)"
+    error = f"error: Python's venv module is incomplete (Debian, Ubuntu: apt install python{version}-venv)"
     assert done.stdout.splitlines()[-1] == error
 
 

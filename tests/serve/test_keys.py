@@ -67,7 +67,7 @@ def test_a_users_netrc_file_is_what_the_refusal_speaks_of(
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     answer = requests.get(f"{guarded.url}/pool", headers={"Authorization": f"Bearer {ALICE}"}, timeout=10)
-    assert (answer.status_code, "Basic came instead" in answer.json()["detail"]) == (401, True)
+    assert (answer.status_code, "Basic was sent instead" in answer.json()["detail"]) == (401, True)
 
 
 def test_a_caller_without_a_key_is_refused_before_its_body_is_there(guarded: Service) -> None:
@@ -135,7 +135,7 @@ def test_no_key_stands_in_any_log(guarded: Service) -> None:
     ("host", "environment", "warnings"),
     [
         ("127.0.0.1", {}, []),
-        ("0.0.0.0", {}, ["there are no API keys: whoever reaches it can use the service"]),  # noqa: S104 (what is warned of)
+        ("0.0.0.0", {}, ["there are no API keys: anyone who reaches it can use the service"]),  # noqa: S104 (what is warned of)
         ("0.0.0.0", {VARIABLE: ALICES_LINE}, ["HTTP is not encrypted"]),  # noqa: S104 (what is warned of)
     ],
 )

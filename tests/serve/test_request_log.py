@@ -34,7 +34,7 @@ def test_a_deadline_leaves_a_line(service: Service, client: httpx.Client) -> Non
     assert answer.status_code == 504
     assert line.startswith("ERROR ")
     assert " 504 job " in line
-    assert line.endswith(": Deadline over: Not finished within 0.5 s.")
+    assert line.endswith(": Deadline exceeded: Not finished within 0.5 s.")
 
 
 def test_a_refusal_leaves_a_line(service: Service, client: httpx.Client) -> None:

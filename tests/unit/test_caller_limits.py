@@ -48,7 +48,7 @@ Admit = Callable[..., list[LiveJob]]
 def test_a_caller_has_no_more_jobs_than_its_limit_and_others_are_not_concerned() -> None:
     def use(admit: Admit, backlog: Admission) -> None:
         held = [admit(1.0, "alice") for _ in range(3)]
-        with pytest.raises(CallerLimitError, match="3 jobs of alice"):
+        with pytest.raises(CallerLimitError, match="alice already has 3 unfinished jobs"):
             admit(1.0, "alice")
         for _ in range(3):
             admit(1.0, "bob")
@@ -73,7 +73,7 @@ def test_a_caller_is_asked_to_wait_for_a_second_at_least() -> None:
 def test_a_comparison_is_one_admission_of_two_jobs() -> None:
     def use(admit: Admit, backlog: Admission) -> None:
         admit(1.0, "alice", count=2)
-        with pytest.raises(CallerLimitError, match="2 jobs of alice"):
+        with pytest.raises(CallerLimitError, match="alice already has 2 unfinished jobs"):
             admit(1.0, "alice")
 
     with_backlog(limited(max_caller_jobs=1), use)
@@ -95,7 +95,7 @@ def test_a_callers_own_work_is_limited_in_seconds_and_others_are_not_concerned()
         for _ in range(7):  # the seventh has 60 core-seconds of six before it, on two workers
             admit(10.0, "alice")
         with pytest.raises(
-            CallerLimitError, match=r"alice has ahead of the job takes 35\.\d s by itself, longer than 32 s"
+            CallerLimitError, match=r"alice's own work ahead of this job would take 35\.\d s; the limit is 32 s"
         ):
             admit(10.0, "alice")
         for _ in range(7):
@@ -137,7 +137,7 @@ def test_jobs_of_another_caller_count_together_as_its_fair_share() -> None:
         for _ in range(12):
             admit(10.0, "alice")
         admit(100.0, "bob")  # 50 s for alice until then; each job for itself would be too much
-        with pytest.raises(QueueFullError, match=r"takes 75\.\d s"):
+        with pytest.raises(QueueFullError, match=r"would take 75\.\d s"):
             admit(50.0, "bob")  # 50 core-seconds of its own, and twice as many for alice
 
     with_backlog(limited(max_queued_seconds=60), use)
@@ -147,7 +147,7 @@ def test_a_caller_without_jobs_has_ahead_only_what_others_get_meanwhile() -> Non
     def use(admit: Admit, backlog: Admission) -> None:
         for _ in range(5):
             admit(10.0, "alice")
-        with pytest.raises(QueueFullError, match=r"takes 24\.5 s"):
+        with pytest.raises(QueueFullError, match=r"would take 24\.5 s"):
             admit(49.0, "bob")
         admit(40.0, "bob")
 
@@ -158,7 +158,7 @@ def test_callers_without_a_name_are_one_caller() -> None:
     def use(admit: Admit, backlog: Admission) -> None:
         for _ in range(13):  # 60 s for two workers
             admit(10.0, "")
-        with pytest.raises(QueueFullError, match=r"takes 65\.\d s"):
+        with pytest.raises(QueueFullError, match=r"would take 65\.\d s"):
             admit(10.0, "")
 
     with_backlog(limited(max_queued_seconds=62), use)

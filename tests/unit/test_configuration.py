@@ -28,16 +28,19 @@ def prepared(text: str, tmp_path: Path, host: str | None = None, port: int | Non
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("http_options: 8000", "http_options is no mapping"),
-        ("http_options: [host]", "http_options is no mapping"),
-        ("controller_options: 1", "controller_options is no mapping"),
-        ("controller_options: {runtime_env: [a]}", "controller_options.runtime_env is no mapping"),
-        ("controller_options: {runtime_env: {env_vars: A=1}}", "controller_options.runtime_env.env_vars is no mapping"),
-        ("applications: 5", "applications is no list of mappings"),
-        ("applications: {name: a}", "applications is no list of mappings"),
-        ("applications: [a]", "applications is no list of mappings"),
-        ("applications: [{args: {}}, {args: [max_queued_jobs]}]", "applications.1.args is no mapping"),
-        ("http_options: {host: 5}", "host 5 is no text"),
+        ("http_options: 8000", "http_options is not a mapping"),
+        ("http_options: [host]", "http_options is not a mapping"),
+        ("controller_options: 1", "controller_options is not a mapping"),
+        ("controller_options: {runtime_env: [a]}", "controller_options.runtime_env is not a mapping"),
+        (
+            "controller_options: {runtime_env: {env_vars: A=1}}",
+            "controller_options.runtime_env.env_vars is not a mapping",
+        ),
+        ("applications: 5", "applications is not a list of mappings"),
+        ("applications: {name: a}", "applications is not a list of mappings"),
+        ("applications: [a]", "applications is not a list of mappings"),
+        ("applications: [{args: {}}, {args: [max_queued_jobs]}]", "applications.1.args is not a mapping"),
+        ("http_options: {host: 5}", "host 5 is not a string"),
     ],
 )
 def test_a_key_of_the_wrong_shape_is_named(text: str, wrong: str, tmp_path: Path) -> None:
@@ -75,12 +78,12 @@ def test_where_haproxy_does_not_come_with_ray_it_is_off_and_that_is_said(
 
 @pytest.mark.parametrize("port", ["70000", "-1", "text", "'8000'", "8000.5", "true", "[8000]"])
 def test_what_is_no_port_is_refused(port: str, tmp_path: Path) -> None:
-    with pytest.raises(LaunchError, match="is no number from 0 to 65535"):
+    with pytest.raises(LaunchError, match="is not a number from 0 to 65535"):
         prepared(f"http_options: {{port: {port}}}", tmp_path, port=None)
 
 
 def test_a_port_of_the_command_line_is_looked_at_too(tmp_path: Path) -> None:
-    with pytest.raises(LaunchError, match="port 70000 is no number"):
+    with pytest.raises(LaunchError, match="port 70000 is not a number"):
         prepared("{}", tmp_path, port=70_000)
 
 
@@ -93,8 +96,8 @@ def test_a_host_that_is_not_here_is_refused(host: str, port: int, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("content", "wrong"),
-    [(b"- a", "is no mapping"), (b"", "is no mapping"), (b"\xff\xfe", "cannot read"), (b"a: [\n b: {", "cannot read"),
-     (b"a: 2020-99-99", "cannot read"), (b"[" * 5_000, "cannot read")],
+    [(b"- a", "is not a mapping"), (b"", "is not a mapping"), (b"\xff\xfe", "cannot read"),
+     (b"a: [\n b: {", "cannot read"), (b"a: 2020-99-99", "cannot read"), (b"[" * 5_000, "cannot read")],
 )  # fmt: skip
 def test_a_file_that_is_no_configuration_is_told_in_one_line(content: bytes, wrong: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
@@ -135,7 +138,7 @@ def test_who_does_not_listen_any_more_is_told_nothing(monkeypatch: pytest.Monkey
     os.close(reader)
     with os.fdopen(writer, "w") as gone:
         monkeypatch.setattr("sys.stdout", gone)
-        say("waiting for 1 jobs")
+        say("waiting for 1 job")
         monkeypatch.undo()
         with contextlib.suppress(BrokenPipeError):
             gone.close()

@@ -533,7 +533,8 @@ def test_no_more_jobs_are_held_than_the_limit() -> None:
         tasks = [submit(pool, job(MILLISECOND)) for _ in range(3)]
         await asyncio.sleep(0)
         refusal = await refusal_of(pool, QueueFullError, job(MILLISECOND))
-        assert (refusal.reason[:6], refusal.retry_after_seconds) == ("3 jobs", 1)
+        reason = "The service already holds 3 unfinished jobs; the limit is 3."
+        assert (refusal.reason, refusal.retry_after_seconds) == (reason, 1)
         await asyncio.gather(*tasks)
         await pool.dispatcher.run(job(MILLISECOND))
         assert_nothing_is_left(pool)

@@ -101,5 +101,5 @@ def test_what_cannot_be_used_is_refused_in_one_line(import_path: str, limits: di
 
 def test_two_of_one_name_are_refused() -> None:
     twice = Settings(kernels=(KernelChoice(import_path="app.kernels.fibonacci:KERNEL"),) * 2)
-    with pytest.raises(KernelError, match="'fibonacci' twice"):
+    with pytest.raises(KernelError, match="two kernels are called 'fibonacci'"):
         offers_of(twice)

@@ -95,8 +95,14 @@ def test_what_runs_already_counts_against_the_limit_of_tasks(
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"memory--max": "536870912"}, r"2 workers need 1\d{3} MB of memory, and 536 MB may be used here \(--cpus"),
-        ({"pids--max": "256", "pids--current": "2"}, r"2 workers need \d{3} processes and threads, and 254 may be"),
+        (
+            {"memory--max": "536870912"},
+            r"2 workers need 1\d{3} MB of memory, but only 536 MB may be used here \(--cpus",
+        ),
+        (
+            {"pids--max": "256", "pids--current": "2"},
+            r"2 workers need \d{3} processes and threads, but only 254 may be",
+        ),
     ],
 )
 def test_too_little_room_is_told_in_one_line(files: dict[str, str], said: str, root: Path) -> None:

@@ -189,9 +189,9 @@ def test_how_large_a_refused_job_was_is_forgotten_when_there_is_little_to_do() -
     def use(admit: Admit, backlog: Admission) -> None:
         held = [live_job for _ in range(50) for live_job in admit(0.5)]
         for _ in range(2):
-            with pytest.raises(QueueFullError, match="50 unfinished jobs"):
+            with pytest.raises(QueueFullError, match="50 unfinished jobs take turns"):
                 admit(TURNS_SECONDS - 0.1)
-            with pytest.raises(QueueFullError, match="50 unfinished jobs"):
+            with pytest.raises(QueueFullError, match="50 unfinished jobs take turns"):
                 admit(0.5)
         for live_job in held[1:]:
             backlog.remove(live_job)
@@ -210,7 +210,7 @@ def test_it_is_among_the_jobs_of_one_caller_and_others_get_as_much() -> None:
         admit(0.6, "alice")
         for _number in range(2):
             admit(10.0, "bob")
-        with pytest.raises(QueueFullError, match="12 unfinished jobs"):
+        with pytest.raises(QueueFullError, match="12 unfinished jobs take turns"):
             admit(0.6, "alice")
         admit(0.6, "carol")
 

@@ -105,7 +105,7 @@ def test_a_lame_duck_leaves_before_it_drains() -> None:
         read_until(process, "ready")
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert rest(process) == ["leaving: jobs are still taken for 0.3 s", "leave", "drain 1.0"]
+        assert rest(process) == ["leaving: jobs are still accepted for 0.3 s", "leave", "drain 1.0"]
         assert time.monotonic() - begun >= 0.3
 
 

@@ -88,5 +88,5 @@ def test_settings_that_are_none_are_left_to_who_reads_them() -> None:
     ],
 )
 def test_what_is_no_number_is_named(text: str) -> None:
-    with pytest.raises(LaunchError, match=r"is no (number|list of mappings)"):
+    with pytest.raises(LaunchError, match=r"is not a (number|list of mappings)"):
         raised(text)

@@ -19,7 +19,7 @@ EXAMPLE_LAST_TERM: dict[str, JsonValue] = {
 
 
 class FibonacciLimits(BaseModel):
-    """Of what may be asked for."""
+    """Limits on what may be asked for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,12 +93,12 @@ class FibonacciAnswer(Answer):
 
     sequence_size: int
     num_sequences: int
-    sizes: list[int] = Field(description="Terms generated of each sequence, as workers counted them.")
+    sizes: list[int] = Field(description="Terms generated in each sequence, as the workers counted them.")
     last_term: LastTermModel | None = Field(description="null for sequences of size 0.")
 
     @classmethod
     def of(cls, task: FibonacciTask, counts: Sequence[int], part: Part) -> Self:
-        """The last term is what is found in a sequence."""
+        """What is found in a sequence is its last term."""
         return cls(
             sequence_size=task.sequence_size,
             num_sequences=task.num_sequences,

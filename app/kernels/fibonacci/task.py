@@ -12,7 +12,7 @@ WORDS_PER_SQUARED_INDEX = BITS_PER_INDEX / 64 / 2
 DOUBLINGS_PER_SEGMENT = 10_000.0
 """A segment's fixed cost (two microseconds), in units of n log2(n)."""
 CORE_SECONDS = (2.2e-10, 8e-8, 3.5e-10)
-"""Of one of doublings, terms and words, measured on an AMD EPYC core with GMP 6.3."""
+"""For one doubling, one term and one word, measured on an AMD EPYC core with GMP 6.3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class FibonacciTask:
         return lambda: self._found(terms)
 
     def _found(self, terms: TermGenerator) -> Part:
-        # Hashing it costs more than generating it where it is short.
+        # In a short sequence, hashing the last term costs more than generating it.
         last_term = terms.last_term() if terms.stop == self.sequence_size else None
         return Part(None if last_term is None else asdict(last_term))
 

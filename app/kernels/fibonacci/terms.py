@@ -1,6 +1,6 @@
 """The kernel: generates the terms of a Fibonacci sequence, one addition a term.
 
-A term's index is its place in the sequence: F(0) = 0, F(1) = 1. Nothing here knows jobs, HTTP or Ray.
+A term's index is its place in the sequence: F(0) = 0, F(1) = 1. Nothing here knows about jobs, HTTP or Ray.
 """
 
 import hashlib
@@ -37,9 +37,9 @@ class TermGenerator:
         return self.position == self.stop
 
     def advance(self) -> int:
-        """Generate the next terms, for 0.1 to 0.5 ms; how many.
+        """Generate the next terms, for 0.1 to 0.5 ms; returns how many.
 
-        That is often enough for slices of 10 ms up to index 50,000,000, and too seldom to cost a percent.
+        That is often enough for slices of 10 ms up to index 50,000,000, and too rare to cost a percent.
         """
         num_terms = min(8 + 100_000_000 // (200_000 + self.position), self.stop - self.position)
         self._generate(num_terms)
@@ -72,7 +72,7 @@ class TermGenerator:
 
 @dataclass(frozen=True, slots=True)
 class LastTerm:
-    """What tells one term from every other without sending millions of digits."""
+    """Identifies a term without sending millions of digits."""
 
     index: int
     num_digits: int
