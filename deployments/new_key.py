@@ -28,8 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("NAME must begin with a letter or digit and have at most 32 of A-Z a-z 0-9 . _ -")
     sys.stdout.write(
         f"The key, shown only now; give it to {name}, who sends it as `Authorization: Bearer KEY`:\n\n  {key}\n\n"
-        f"Its line, which is not secret; add it to the file that {SETTING} names, or to {VARIABLE}, and restart the "
-        f"service:\n\n  {line}\n"
+        f"Its line, which is not secret; add it to the file that {SETTING} names, which a running service reads again, "
+        f"or to {VARIABLE}, for the next start:\n\n  {line}\n"
     )
     return 0
 
