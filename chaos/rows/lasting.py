@@ -41,7 +41,7 @@ def redeployed_and_killed(stage: Stage) -> Outcome:
         victim.kill()
         back = stage.until(lambda: any(pid != victim.pid for pid in new_ingresses()), PROCESS_BACK)
         record = posted.result()
-    whole = stage.until(lambda: stage.is_whole() and len(new_ingresses()) == len(old), 120)
+    whole = stage.until(stage.is_whole, 120)
     return outcome_of(
         record,
         Check("it lasted, s", record.requests[0].seconds, LEAST_SECONDS, ">="),
