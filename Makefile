@@ -43,6 +43,7 @@ SECONDS := 1800
 RECORD :=
 EXAMPLES := 1000
 ROUNDS :=
+REF := main
 quoted = '$(subst ','\'',$(1))'
 LAUNCH_OPTIONS = $(if $(HOST),--host $(call quoted,$(HOST))) $(if $(PORT),--port $(PORT)) \
   $(if $(CPUS),--cpus $(CPUS)) $(if $(API_KEYS_FILE),--api-keys-file $(call quoted,$(API_KEYS_FILE)))
@@ -72,7 +73,7 @@ bench: $(if $(filter all,$(PEERS)),$(BENCH_ALL_INSTALLED),$(BENCH_INSTALLED)) ##
 
 .PHONY: bench-compare
 bench-compare: $(INSTALLED) ## Measure this tree beside another commit, in turns: 5 minutes (REF=main)
-	@$(BIN)/python -m benchmarks.compare $(call quoted,$(or $(REF),main))
+	@$(BIN)/python -m benchmarks.compare $(call quoted,$(REF))
 
 .PHONY: simulate
 simulate: $(BENCH_INSTALLED) ## Simulate 1 to 10,000 workers (ARGS=--help lists the parameters)

@@ -33,7 +33,8 @@ class Part:
     found: JsonValue = None
     """Small: at most 1 MB as JSON once all parts are joined."""
     opens: str | None = None
-    """What is at its beginning; ``closes`` is what is at its end: each must equal its neighbour's."""
+    """What is at its beginning; ``closes`` is what is at its end: each must equal its neighbour's. Nothing compares
+    them yet."""
     closes: str | None = None
 
 

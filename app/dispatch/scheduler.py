@@ -211,7 +211,14 @@ class Scheduler:
             if not piece.wanted:
                 continue
             live_job.out_seconds -= piece.seconds
-            again = live_job.returned(piece, result, mine, flight.dispatched_at, now)
+            try:
+                again = live_job.returned(piece, result, mine, flight.dispatched_at, now)
+            except Exception as error:
+                logger.exception("what worker %s found could not be joined", result.worker_id)
+                failure = ComputationError("what was found could not be joined")
+                failure.__cause__ = error
+                live_job.fail(failure)
+                continue
             for wrong in again:
                 wrong.seconds = self._cost.batch_seconds(wrong.segments)
                 live_job.out_seconds += wrong.seconds

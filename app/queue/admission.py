@@ -18,15 +18,15 @@ TURNS_SECONDS = 3.0
 minutes perhaps, nobody is refused: only its deadline ends its wait."""
 RELAXED = 0.1
 """Fraction of ``max_queued_seconds``: if all the work takes no longer, it does not matter who overtakes whom."""
-PASSING = 0.25
-"""Fraction of ``max_queued_seconds``: a larger backlog that is younger may be a burst, or the loss of a worker. Then
-nobody is refused for the sake of the larger jobs, since the overtaking ends with the burst."""
+MEMORY = 1 / 6
+"""Fraction of ``max_queued_seconds``: how long it is remembered how much work was asked for, to tell an overload from a
+burst or from the loss of workers."""
 
 
 class Holding:
     """One caller's admitted, unfinished jobs."""
 
-    __slots__ = ("_sizes", "jobs", "num_turns", "pressed_since", "refused_seconds", "seconds")
+    __slots__ = ("_sizes", "jobs", "num_turns", "refused_seconds", "seconds")
 
     def __init__(self) -> None:
         self.jobs: dict[int, LiveJob] = {}
@@ -35,8 +35,6 @@ class Holding:
         """Jobs that take turns: all but those of the express lane, which wait for nobody."""
         self.refused_seconds = 0.0
         """The largest job refused because of that since there was last little to do: it gets its chance too."""
-        self.pressed_since: float | None = None
-        """Since when there has been much to do, by the dispatcher's clock; None while there is little."""
         self._sizes: list[tuple[float, int]] = []
 
     def add(self, job: LiveJob) -> None:
@@ -73,6 +71,28 @@ class Holding:
         return min(self.remaining) * len(self.jobs)
 
 
+class AskedFor:
+    """How much work was asked for lately, admitted or not."""
+
+    __slots__ = ("_at", "_memory_seconds", "_seconds")
+
+    def __init__(self, memory_seconds: float) -> None:
+        self._memory_seconds = memory_seconds
+        self._seconds = 0.0
+        self._at = 0.0
+
+    def add(self, seconds: float, now: float) -> None:
+        """So many predicted seconds of computing."""
+        self._seconds *= math.exp(min(0.0, self._at - now) / self._memory_seconds)
+        self._seconds += seconds
+        self._at = now
+
+    @property
+    def rate(self) -> float:
+        """Predicted seconds of computing a second, as of the last job: as many workers would be busy with it."""
+        return self._seconds / self._memory_seconds
+
+
 class Admission:
     """Every job between its admission and its answer, with the predicted work left in it."""
 
@@ -80,6 +100,7 @@ class Admission:
         self._settings = settings
         self._jobs: dict[int, LiveJob] = {}
         self._holdings: dict[str, Holding] = {}
+        self._asked_for = AskedFor(MEMORY * settings.max_queued_seconds)
         self.seconds = 0.0
         """Predicted seconds that one worker would need for everything admitted."""
 
@@ -102,6 +123,7 @@ class Admission:
         seconds = sum(job.predicted_seconds for job in jobs)
         if caller:
             self._check_caller(caller, len(jobs), max(seconds, WHOLE_SECONDS), max(1, num_workers))
+        self._asked_for.add(min(seconds, TURNS_SECONDS), jobs[0].accepted_at)
         wait_seconds = self._seconds_ahead_of(caller, seconds, num_workers) / max(1, num_workers)
         if (excess := wait_seconds - settings.max_queued_seconds) > 0:
             limit = f"the limit is {settings.max_queued_seconds:g} s"
@@ -168,13 +190,10 @@ class Admission:
         """
         limit_seconds = self._settings.max_queued_seconds * num_workers
         if holding.seconds + self._others_seconds(caller, holding.seconds) <= RELAXED * limit_seconds:
-            holding.refused_seconds, holding.pressed_since = 0.0, None
+            holding.refused_seconds = 0.0
             return
-        now = jobs[0].accepted_at
-        if holding.pressed_since is None:
-            holding.pressed_since = now
-        if now - holding.pressed_since < PASSING * self._settings.max_queued_seconds:
-            return
+        if self._asked_for.rate <= num_workers:
+            return  # those who pass the larger ones end with the burst, or when lost workers are back
         if not (turns := sum(map(_takes_turns, jobs))):
             return
         sizes = [job.predicted_seconds for job in jobs if job.predicted_seconds <= TURNS_SECONDS]

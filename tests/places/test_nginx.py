@@ -21,6 +21,7 @@ from harness.callers import LONG_JOB
 from harness.processes import cpu_seconds, wait_until, workers
 from harness.raw_socket import request
 from harness.service import Service
+from tests.places.needs import lacks
 
 EXAMPLE = Path(__file__).parents[2] / "deployments/nginx.conf"
 AROUND = """
@@ -75,7 +76,7 @@ def front(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The example, in front of the service."""
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(nginx).exists() or not shutil.which("openssl"):
-        pytest.skip("needs nginx and openssl")
+        lacks("nginx and openssl")
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     certificate = folder / "fibonacci.crt"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]

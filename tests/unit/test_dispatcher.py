@@ -5,14 +5,16 @@ import contextvars
 import itertools
 import math
 from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pytest
 
 from app.dispatch.dispatcher import Dispatcher
-from app.errors import DeadlineError, DrainingError, QueueFullError, RefusedError, TooCostlyError
+from app.errors import ComputationError, DeadlineError, DrainingError, QueueFullError, RefusedError, TooCostlyError
 from app.job import Batch, BatchResult, Execution, Job
 from app.kernel import Part
+from app.kernels.fibonacci.task import FibonacciTask
 from app.queue.cost import IDLE_SECONDS
 from app.queue.lanes import SHORT_SECONDS
 from app.settings import Settings
@@ -67,6 +69,27 @@ def test_what_is_found_is_of_the_end_of_the_line() -> None:
     async def main() -> None:
         (result,) = await SimulatedPool(3).dispatcher.run(job(0.7, num_lines=5))
         assert result.part == Part({"index": result.job.task.length - 1})
+
+    run_virtually(main())
+
+
+@dataclass(frozen=True, slots=True)
+class CannotJoin(FibonacciTask):
+    """Of a kernel that has a fault."""
+
+    def join(self, left: Part, right: Part) -> Part:
+        raise ZeroDivisionError(left, right)
+
+
+def test_a_kernel_that_cannot_join_what_it_found_fails_its_own_job_alone() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(2)
+        faulty = replace(job(1.0), task=CannotJoin(job(1.0).task.length))
+        other = submit(pool, job(0.5))
+        with pytest.raises(ComputationError, match="could not be joined"):
+            await pool.dispatcher.run(faulty)
+        await other
+        assert_nothing_is_left(pool)
 
     run_virtually(main())
 

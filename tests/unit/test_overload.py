@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import QueueFullError
 from app.job import Execution, Job
-from app.queue.admission import PASSING, RELAXED, TURNS_SECONDS, Admission
+from app.queue.admission import RELAXED, TURNS_SECONDS, Admission, AskedFor
 from app.queue.cost import CostModel
 from app.queue.live_job import LiveJob
 from app.queue.remainder import Remainder
@@ -92,20 +92,19 @@ def test_small_jobs_are_served_at_once_meanwhile() -> None:
 # Admission alone
 
 Admit = Callable[..., Sequence[LiveJob]]
-LONG = PASSING * MAX_QUEUED_SECONDS
 
 
 def with_backlog(use: Callable[[Admit, Admission], None]) -> None:
-    """Run ``use(admit, backlog)``; ``admit(seconds, caller)`` takes in a job for two workers, long after the last."""
+    """Run ``use(admit, backlog)``; ``admit(seconds, caller)`` takes in a job for two workers."""
 
     async def main() -> None:
         backlog = Admission(SETTINGS)
         numbers = itertools.count()
 
-        def admit(seconds: float, caller: str = "", now: float | None = None) -> Sequence[LiveJob]:
+        def admit(seconds: float, caller: str = "", now: float = 0.0) -> Sequence[LiveJob]:
             number = next(numbers)
             one = job(seconds, caller=caller)
-            admitted = [LiveJob(number, one, Remainder(one, CostModel()), number * LONG if now is None else now)]
+            admitted = [LiveJob(number, one, Remainder(one, CostModel()), now)]
             backlog.admit(admitted, 2)
             return admitted
 
@@ -154,26 +153,35 @@ def test_those_that_are_soon_done_keep_nobody_out() -> None:
     with_backlog(use)
 
 
-def test_a_burst_keeps_nobody_out() -> None:
-    """Nor does the loss of a worker: what is there will be done before those who pass it are too many."""
+def test_what_piles_up_while_workers_are_lost_keeps_nobody_out() -> None:
+    """More is there than there should be, but not more comes in than can be done."""
 
     def use(admit: Admit, _: Admission) -> None:
         admit(2.0)
-        for _number in range(80):
-            admit(0.4, now=0.9 * LONG)
+        for number in range(60):
+            admit(0.4, now=0.5 * number)
 
     with_backlog(use)
 
 
-def test_a_backlog_that_stays_is_no_burst() -> None:
-    def use(admit: Admit, backlog: Admission) -> None:
+def test_where_more_comes_in_than_can_be_done_it_is_an_overload() -> None:
+    def use(admit: Admit, _: Admission) -> None:
         admit(2.0)
-        for _number in range(30):
-            admit(0.4, now=0.0)
+        for number in range(19):
+            admit(0.4, now=0.05 * number)
         with pytest.raises(QueueFullError, match="unfinished jobs take turns"):
-            admit(0.4, now=LONG)
+            admit(0.4, now=1.0)
 
     with_backlog(use)
+
+
+def test_what_was_asked_for_is_forgotten() -> None:
+    asked_for = AskedFor(10.0)
+    for second in range(100):
+        asked_for.add(3.0, second)
+    assert asked_for.rate == pytest.approx(3.0, rel=0.1)
+    asked_for.add(0.0, 120.0)
+    assert asked_for.rate < 0.5
 
 
 def test_for_the_sake_of_a_job_of_minutes_nobody_is_kept_out() -> None:
