@@ -14,6 +14,7 @@ from chaos.load import all_at_once
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.rows.serving import HAPROXY
 from chaos.stage import Stage
+from deployments.launcher.supervisor import ONE_WISH_SECONDS
 from harness import bounds
 from harness.callers import LONG_JOB, is_ended_within, open_request
 from harness.processes import alive, descendants
@@ -84,6 +85,7 @@ def signalled_twice(stage: Stage) -> Outcome:
     """A second SIGTERM while it waits for a job: it waits no longer, though the grace is 30 s."""
 
     def again() -> list[Check]:
+        time.sleep(2 * ONE_WISH_SECONDS)  # sooner, both are one wish
         stage.service.process.send_signal(signal.SIGTERM)
         return []
 
