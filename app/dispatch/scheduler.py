@@ -213,10 +213,7 @@ class Scheduler:
             live_job.out_seconds -= piece.seconds
             try:
                 again = live_job.returned(piece, result, mine, flight.dispatched_at, now)
-            except Exception as error:
-                logger.exception("what worker %s found could not be joined", result.worker_id)
-                failure = ComputationError("what was found could not be joined")
-                failure.__cause__ = error
+            except ComputationError as failure:  # the kernel's
                 live_job.fail(failure)
                 continue
             for wrong in again:

@@ -1,11 +1,10 @@
 """The admitted, unfinished jobs, and admission control: refusals computed from cost."""
 
-import heapq
 import math
 from collections.abc import Iterator, Sequence
 
 from app.errors import CallerLimitError, QueueFullError, TooCostlyError
-from app.queue.lanes import SHORT_SECONDS
+from app.queue.holding import TURNS_SECONDS, AskedFor, Holding, takes_turns
 from app.queue.live_job import LiveJob
 from app.queue.sharing import seconds_ahead, service_until
 from app.settings import Settings
@@ -13,84 +12,11 @@ from app.settings import Settings
 WHOLE_SECONDS = 1.0
 """A job with less than this left counts in full against every newcomer. Smaller ones would overtake it, and in an
 overload they never stop coming."""
-TURNS_SECONDS = 3.0
-"""Jobs up to this are not overtaken by so many later ones that they wait too long. For the sake of a larger one, of
-minutes perhaps, nobody is refused: only its deadline ends its wait."""
 RELAXED = 0.1
 """Fraction of ``max_queued_seconds``: if all the work takes no longer, it does not matter who overtakes whom."""
 MEMORY = 1 / 6
 """Fraction of ``max_queued_seconds``: how long it is remembered how much work was asked for, to tell an overload from a
 burst or from the loss of workers."""
-
-
-class Holding:
-    """One caller's admitted, unfinished jobs."""
-
-    __slots__ = ("_sizes", "jobs", "num_turns", "refused_seconds", "seconds")
-
-    def __init__(self) -> None:
-        self.jobs: dict[int, LiveJob] = {}
-        self.seconds = 0.0
-        self.num_turns = 0
-        """Jobs that take turns: all but those of the express lane, which wait for nobody."""
-        self.refused_seconds = 0.0
-        """The largest job refused because of that since there was last little to do: it gets its chance too."""
-        self._sizes: list[tuple[float, int]] = []
-
-    def add(self, job: LiveJob) -> None:
-        """Count one job more."""
-        self.jobs[job.number] = job
-        self.seconds += job.predicted_seconds
-        self.num_turns += _takes_turns(job)
-        if _takes_turns(job) and job.predicted_seconds <= TURNS_SECONDS:
-            heapq.heappush(self._sizes, (-job.predicted_seconds, job.number))
-        if len(self._sizes) > 2 * len(self.jobs) + 64:  # mostly jobs that have ended
-            self._sizes = [size for size in self._sizes if size[1] in self.jobs]
-            heapq.heapify(self._sizes)
-
-    def remove(self, job: LiveJob) -> None:
-        """Count one job less; its seconds are already subtracted."""
-        del self.jobs[job.number]
-        self.num_turns -= _takes_turns(job)
-
-    @property
-    def largest_seconds(self) -> float:
-        """The largest of the jobs up to ``TURNS_SECONDS`` that are there or were refused."""
-        while self._sizes and self._sizes[0][1] not in self.jobs:
-            heapq.heappop(self._sizes)
-        return max(self.refused_seconds, -self._sizes[0][0] if self._sizes else 0.0)
-
-    @property
-    def remaining(self) -> list[float]:
-        """Predicted seconds of computing left in each job."""
-        return [job.unfinished_seconds for job in self.jobs.values()]
-
-    @property
-    def first_finished_seconds(self) -> float:
-        """Predicted seconds of computing for this caller until one of its jobs is finished: they take turns."""
-        return min(self.remaining) * len(self.jobs)
-
-
-class AskedFor:
-    """How much work was asked for lately, admitted or not."""
-
-    __slots__ = ("_at", "_memory_seconds", "_seconds")
-
-    def __init__(self, memory_seconds: float) -> None:
-        self._memory_seconds = memory_seconds
-        self._seconds = 0.0
-        self._at = 0.0
-
-    def add(self, seconds: float, now: float) -> None:
-        """So many predicted seconds of computing."""
-        self._seconds *= math.exp(min(0.0, self._at - now) / self._memory_seconds)
-        self._seconds += seconds
-        self._at = now
-
-    @property
-    def rate(self) -> float:
-        """Predicted seconds of computing a second, as of the last job: as many workers would be busy with it."""
-        return self._seconds / self._memory_seconds
 
 
 class Admission:
@@ -194,7 +120,7 @@ class Admission:
             return
         if self._asked_for.rate <= num_workers:
             return  # those who pass the larger ones end with the burst, or when lost workers are back
-        if not (turns := sum(map(_takes_turns, jobs))):
+        if not (turns := sum(map(takes_turns, jobs))):
             return
         sizes = [job.predicted_seconds for job in jobs if job.predicted_seconds <= TURNS_SECONDS]
         largest_seconds = max(holding.largest_seconds, *sizes, 0.0)
@@ -229,7 +155,3 @@ class Admission:
     def _others_seconds(self, caller: str, seconds: float) -> float:
         """What other callers get while ``caller`` gets ``seconds``: at most as much each."""
         return sum(min(holding.seconds, seconds) for name, holding in self._holdings.items() if name != caller)
-
-
-def _takes_turns(job: LiveJob) -> bool:
-    return job.predicted_seconds > SHORT_SECONDS

@@ -125,7 +125,10 @@ class LiveJob:
         dispatched_at: float,
         now: float,
     ) -> list[Piece]:
-        """Count what a worker did; returns what failed its check, as pieces to compute again."""
+        """Count what a worker did; returns what failed its check, as pieces to compute again.
+
+        Raises ``ComputationError`` if what was found cannot be joined.
+        """
         piece.returned = True
         line = piece.first_line
         num_units = 0

@@ -1,5 +1,6 @@
 """What was found in the pieces of one line, joined with their neighbours as they come back."""
 
+from app.errors import ComputationError
 from app.kernel import Part, Task
 
 
@@ -20,16 +21,25 @@ class Parts:
         return len(self._stretches)
 
     def add(self, start: int, stop: int, part: Part) -> None:
-        """Add what was found in units ``start`` .. ``stop - 1``; each unit comes once."""
+        """Add what was found in units ``start`` .. ``stop - 1``; each unit comes once.
+
+        Raises ``ComputationError`` if the kernel cannot join it with its neighbours.
+        """
         if start < stop:
             if (left := self._starts.pop(start, None)) is not None:
                 _, part_before = self._stretches.pop(left)
-                start, part = left, self._task.join(part_before, part)
+                start, part = left, self._join(part_before, part)
             if (right := self._stretches.pop(stop, None)) is not None:
                 del self._starts[stop_after := right[0]]
-                stop, part = stop_after, self._task.join(part, right[1])
+                stop, part = stop_after, self._join(part, right[1])
         self._stretches[start] = stop, part
         self._starts[stop] = start
+
+    def _join(self, left: Part, right: Part) -> Part:
+        try:
+            return self._task.join(left, right)
+        except Exception as error:
+            raise ComputationError("what was found could not be joined") from error
 
     @property
     def whole(self) -> Part:

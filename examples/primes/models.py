@@ -14,7 +14,7 @@ class PrimesLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_number: int = Field(10_000_000_000, ge=1, le=100_000_000_000, description="Greatest number of a range.")
+    max_number: int = Field(10_000_000_000, ge=1, le=100_000_000_000, description="Greatest `first` and `num_numbers`.")
 
 
 class PrimesRequest(BaseModel):

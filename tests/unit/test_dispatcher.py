@@ -21,7 +21,7 @@ from app.settings import Settings
 from harness.simulated_worker import COST
 from harness.virtual_time import run_virtually
 from tests.simulated_pool import ROOMY, Call, SimulatedPool, assert_nothing_is_left, job, submit
-from tests.tasks import job_of, segment
+from tests.tasks import OtherTask, job_of, segment
 
 MINUTES = 600.0
 MILLISECOND = 0.001
@@ -412,6 +412,19 @@ def test_small_jobs_that_wait_together_ride_in_one_batch() -> None:
         results = await asyncio.gather(*(submit(pool, job(MILLISECOND)) for _ in range(12)))
         assert len(results) == 12
         assert [len(call.batch.segments) for call in pool.calls] == [1, 9, 2]
+
+    run_virtually(main())
+
+
+def test_only_jobs_of_one_kernel_ride_together() -> None:
+    async def main() -> None:
+        pool = SimulatedPool(1)
+        ours = job(MILLISECOND)
+        others = replace(ours, task=OtherTask(ours.task.length))
+        await asyncio.gather(*(submit(pool, each) for _ in range(10) for each in (ours, others)))
+        kernels = [{segment.task.kernel for segment in call.batch.segments} for call in pool.calls]
+        assert [len(each) for each in kernels] == [1] * len(pool.calls)
+        assert set.union(*kernels) == {"fibonacci", "other"}
 
     run_virtually(main())
 

@@ -9,8 +9,9 @@ import pytest
 
 from app.errors import QueueFullError
 from app.job import Execution, Job
-from app.queue.admission import RELAXED, TURNS_SECONDS, Admission, AskedFor
+from app.queue.admission import RELAXED, Admission
 from app.queue.cost import CostModel
+from app.queue.holding import TURNS_SECONDS, AskedFor
 from app.queue.live_job import LiveJob
 from app.queue.remainder import Remainder
 from app.settings import Settings
