@@ -1,12 +1,14 @@
 """What people call the service with, as they call it: each posts a body and tells the status that it gets to see."""
 
 import asyncio
+import gc
 import io
 import shutil
 import subprocess
 import tempfile
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable
 
 import aiohttp
@@ -51,7 +53,11 @@ def _ask_aiohttp(url: str, num_bytes: int, tries: int) -> list[int]:
                     statuses.append(answer.status)
         return statuses
 
-    return asyncio.run(ask())
+    answers = asyncio.run(ask())
+    with warnings.catch_warnings():  # it leaves a connection with unsent bytes to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    return answers
 
 
 def _ask_urllib(url: str, num_bytes: int, tries: int) -> list[int]:
