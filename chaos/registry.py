@@ -207,9 +207,9 @@ ROWS = (
 CI_ROWS = (
     "workers-killed", "worker-frozen", "controller-killed", "leavers", "busy-and-full",
     "deadlines", "hostile", "idle-connections", "invented-names", "redeploy", "redeploy-no-worker", "haproxy-killed",
-    "ingress-killed", "flipped-bits", "poison", "node-leaves", "sigterm", "group-sigterm", "group-sighup",
-    "sigterm-drops",
+    "ingress-killed", "flipped-bits", "poison", "node-leaves", "sigterm", "sigterm-drops",
 )  # fmt: skip
 """What CI runs, in at most 20 minutes. Of faults that are much alike it has one row: no second way to kill all
-workers, the proxy or a job's ingress, to signal the launcher, or to deploy what cannot start, and nothing over gRPC.
-It leaves out what lasts minutes by itself (`overload`, `paused`, `long-redeploy`, `long-batches`, `soak`)."""
+workers, the proxy or a job's ingress, or to deploy what cannot start, and nothing over gRPC. Signals to the launcher's
+group are sent in `tests/places`. It leaves out what lasts minutes by itself (`overload`, `paused`, `long-redeploy`,
+`long-batches`, `soak`)."""
