@@ -1,12 +1,14 @@
 """What the routes of a kernel answer: the service's fields around the kernel's own, as pydantic models."""
 
-from dataclasses import asdict
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
+from pydantic_core import to_json
 
 from app.http.answers import Response
-from app.job import BatchRecord, Execution, JobResult, Timing
+from app.job import Execution, JobResult
 from app.kernel import Kernel
 
 EXAMPLE_TIMING: dict[str, JsonValue] = {
@@ -54,10 +56,6 @@ class TimingModel(Response):
     num_batches: int
     predicted_compute_seconds: float = Field(description="compute_seconds as predicted at admission.")
 
-    @classmethod
-    def of(cls, timing: Timing) -> Self:
-        return cls.model_validate(timing)
-
 
 class BatchHead(Response):
     """Who computed it."""
@@ -91,6 +89,17 @@ class CompareTail(Response):
     efficiency: float = Field(description="Speed-up over pool_workers.")
 
 
+def _fields_of(model: type[BaseModel], attributes: Mapping[str, str] | None = None) -> Callable[[Any], dict[str, Any]]:
+    """Reads the fields of ``model``, in its order, from an object whose attributes are called so, or as told."""
+    names = tuple(model.model_fields)
+    values = attrgetter(*((attributes or {}).get(name, name) for name in names))
+    return lambda source: dict(zip(names, values(source), strict=True))
+
+
+VERIFICATION = _fields_of(VerificationModel)
+TIMING = _fields_of(TimingModel)
+
+
 class JobAnswers:
     """The answers to the jobs of one kernel: the service's fields around its own."""
 
@@ -107,7 +116,7 @@ class JobAnswers:
             ),
             __doc__="One batch's part in the job; a batch is what one call to a worker computes.",
         )
-        self._batch = batch
+        self.batch, self._batch_fields = batch, _fields_of(batch, {self._num_units: "num_units"})
         self.job: Any = create_model(
             f"{kernel.prefix}JobResponse",
             # The last one's example counts: the kernel's has only its own fields.
@@ -128,36 +137,33 @@ class JobAnswers:
             __doc__="The same job run locally, then distributed, and the ratio of the two.",
         )
 
-    def of(self, result: JobResult) -> BaseModel:
-        """The answer to a finished job."""
-        verification = VerificationModel(num_segments=result.num_segments, num_recomputed=result.num_recomputed)
-        answer: BaseModel = self.job.model_construct(
-            job_id=result.job.job_id,
-            execution=result.job.execution,
-            **dict(self._kernel.answer.of(result.job.task, result.counts, result.part)),
-            verification=verification,
-            timing=TimingModel.of(result.timing),
-            batches=[self._batch_of(record) for record in result.batches],
-        )
-        return answer
+    def of(self, result: JobResult) -> bytes:
+        """The answer to a finished job, as JSON."""
+        return to_json(self._job(result))
 
-    def compare(self, local: JobResult, distributed: JobResult, pool_workers: int) -> BaseModel:
-        """The answer to the two runs of one job."""
+    def compare(self, local: JobResult, distributed: JobResult, pool_workers: int) -> bytes:
+        """The answer to the two runs of one job, as JSON."""
         speedup = local.timing.total_seconds / distributed.timing.total_seconds
-        answer: BaseModel = self.comparison.model_construct(
-            local=self.of(local),
-            distributed=self.of(distributed),
-            speedup=speedup,
-            pool_workers=pool_workers,
-            efficiency=speedup / pool_workers,
+        return to_json(
+            {
+                "local": self._job(local),
+                "distributed": self._job(distributed),
+                "speedup": speedup,
+                "pool_workers": pool_workers,
+                "efficiency": speedup / pool_workers,
+            }
         )
-        return answer
 
-    def _batch_of(self, record: BatchRecord) -> BaseModel:
-        fields = asdict(record)
-        fields[self._num_units] = fields.pop("num_units")
-        batch: BaseModel = self._batch.model_construct(**fields)
-        return batch
+    def _job(self, result: JobResult) -> dict[str, Any]:
+        # Plain dicts with the fields of the models: making the models took longer than all the rest of the answer.
+        return {
+            "job_id": result.job.job_id,
+            "execution": result.job.execution,
+            **dict(self._kernel.answer.of(result.job.task, result.counts, result.part)),
+            "verification": VERIFICATION(result),
+            "timing": TIMING(result.timing),
+            "batches": list(map(self._batch_fields, result.batches)),
+        }
 
     def _examples(self) -> dict[str, dict[str, JsonValue]]:
         extra = self._kernel.answer.model_config.get("json_schema_extra")

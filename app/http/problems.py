@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app.errors import (
@@ -20,6 +18,7 @@ from app.errors import (
     QueueFullError,
     TooCostlyError,
 )
+from app.http.body import JsonRoute
 from app.http.problem_pages import PROBLEM_TYPES
 from app.http.request_log import log_problem
 from app.http.requests import Problem
@@ -130,10 +129,8 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def _body_fields(request: Request) -> Iterable[str]:
     """The names that the body of this route may have."""
-    route: APIRoute = request.scope["route"]
-    assert route.body_field is not None  # noqa: S101 (for the type checker: its body was validated)
-    model = cast("type[BaseModel]", route.body_field.field_info.annotation)
-    return model.model_fields
+    route: JsonRoute = request.scope["route"]
+    return route.body_model.model_fields
 
 
 def _shorten(name: str | int) -> str | int:
