@@ -117,7 +117,7 @@ class Scheduler:
         So if every worker has an express batch, one of which is soon back, and less than a full batch is waiting.
         """
         has_one = worker.taken[Lane.EXPRESS] > 0 and self._flights.num_express > 0
-        return has_one and self._waiting.express_seconds < SHORT_SECONDS
+        return has_one and self._waiting.express_core_seconds < SHORT_SECONDS
 
     def _worker_for(self, lane: Lane) -> Worker | None:
         """A worker with room that is known to be alive; those found before it are asked."""

@@ -83,4 +83,4 @@ class AskedFor:
 
 def takes_turns(job: LiveJob) -> bool:
     """Whether it waits for its turn among others: all but those of the express lane."""
-    return job.predicted_seconds > SHORT_SECONDS
+    return job.core_seconds > SHORT_SECONDS

@@ -21,21 +21,21 @@ class WaitingJobs:
         self._queues = {lane: JobQueue() for lane in Lane}
         self._jobs: dict[int, LiveJob] = {}
         self._entered: dict[int, tuple[Lane, float]] = {}
-        """The lane that each job waits in, and the seconds that it had left when it entered."""
-        self._express_seconds = 0.0
+        """The lane that each job waits in, and the core-seconds that it had left when it entered."""
+        self._express_core_seconds = 0.0
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     @property
-    def express_seconds(self) -> float:
-        """Predicted seconds of the jobs that wait in the express lane."""
-        return self._express_seconds
+    def express_core_seconds(self) -> float:
+        """What the jobs that wait in the express lane are predicted to cost."""
+        return self._express_core_seconds
 
     def add(self, live_job: LiveJob) -> None:
         """Queue a job."""
         self._jobs[live_job.number] = live_job
-        self._enter(live_job, live_job.remainder.seconds)
+        self._enter(live_job)
 
     def remove(self, live_job: LiveJob) -> None:
         """Take a job out, if it is still there."""
@@ -58,9 +58,10 @@ class WaitingJobs:
         """
         pieces = [self._cut(live_job, self._target_seconds(live_job.remainder, num_workers))]
         seconds, kernel = pieces[0].seconds, live_job.job.task.kernel
-        while seconds < SHORT_SECONDS and (rider := self.peek(Lane.EXPRESS)) is not None:
+        limit_seconds = SHORT_SECONDS / self._cost.speed if pieces[0].lane is Lane.EXPRESS else 0.0
+        while seconds < limit_seconds and (rider := self.peek(Lane.EXPRESS)) is not None:
             rest = rider.remainder.seconds
-            if rider is live_job or seconds + rest > SHORT_SECONDS or rider.job.task.kernel != kernel:
+            if rider is live_job or seconds + rest > limit_seconds or rider.job.task.kernel != kernel:
                 break
             pieces.append(self._cut(rider, rest))
             seconds += pieces[-1].seconds
@@ -84,20 +85,21 @@ class WaitingJobs:
         live_job.out_seconds += predicted
         if live_job.remainder.exhausted:
             self.remove(live_job)
-        elif lane_of(live_job.job, rest := live_job.remainder.seconds) is not lane:
+        elif lane_of(live_job.job, live_job.remainder.core_seconds) is not lane:
             self._exit(live_job)
-            self._enter(live_job, rest)
+            self._enter(live_job)
         return Piece(live_job, segments, line, predicted, lane)
 
-    def _enter(self, live_job: LiveJob, seconds: float) -> None:
-        lane = lane_of(live_job.job, seconds)
-        self._entered[live_job.number] = lane, seconds
+    def _enter(self, live_job: LiveJob) -> None:
+        core_seconds = live_job.remainder.core_seconds
+        lane = lane_of(live_job.job, core_seconds)
+        self._entered[live_job.number] = lane, core_seconds
         self._queues[lane].add(live_job.job.caller, live_job.number)
-        self._express_seconds += seconds * (lane is Lane.EXPRESS)
+        self._express_core_seconds += core_seconds * (lane is Lane.EXPRESS)
 
     def _exit(self, live_job: LiveJob) -> None:
-        lane, seconds = self._entered.pop(live_job.number)
+        lane, core_seconds = self._entered.pop(live_job.number)
         self._queues[lane].remove(live_job.job.caller, live_job.number)
-        self._express_seconds -= seconds * (lane is Lane.EXPRESS)
+        self._express_core_seconds -= core_seconds * (lane is Lane.EXPRESS)
         if not self._jobs:
-            self._express_seconds = 0.0  # or rounding would add up
+            self._express_core_seconds = 0.0  # or rounding would add up

@@ -254,7 +254,8 @@ def test_five_hundred_workers_reach_95_percent_of_the_ideal() -> None:
 def test_at_most_two_batches_are_in_flight_a_worker() -> None:
     async def main() -> None:
         pool = SimulatedPool(3)
-        await pool.dispatcher.run(job(1.0, 30))
+        jobs = (job(2 * SHORT_SECONDS, execution=Execution.LOCAL) for _ in range(30))
+        await asyncio.gather(*(submit(pool, each) for each in jobs))
         assert pool.most_in_flight == 2
 
     run_virtually(main())
@@ -409,9 +410,9 @@ def test_a_lone_small_job_leaves_at_once() -> None:
 def test_small_jobs_that_wait_together_ride_in_one_batch() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
-        results = await asyncio.gather(*(submit(pool, job(MILLISECOND)) for _ in range(12)))
-        assert len(results) == 12
-        assert [len(call.batch.segments) for call in pool.calls] == [1, 9, 2]
+        results = await asyncio.gather(*(submit(pool, job(MILLISECOND)) for _ in range(50)))
+        assert len(results) == 50
+        assert [len(call.batch.segments) for call in pool.calls] == [1, 39, 10]
 
     run_virtually(main())
 
@@ -434,7 +435,7 @@ def test_a_coalesced_batch_is_full_and_still_short() -> None:
         pool = SimulatedPool(1)
         await asyncio.gather(*(submit(pool, job(0.003)) for _ in range(50)))
         assert max(seconds_of(call.batch) for call in pool.calls) <= SHORT_SECONDS
-        assert [len(call.batch.segments) for call in pool.calls] == [1] + [3] * 16 + [1]
+        assert [len(call.batch.segments) for call in pool.calls] == [1] + [13] * 3 + [10]
 
     run_virtually(main())
 
@@ -442,7 +443,7 @@ def test_a_coalesced_batch_is_full_and_still_short() -> None:
 def test_a_job_rides_along_only_if_the_batch_stays_short() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
-        await asyncio.gather(*(submit(pool, job(n * MILLISECOND)) for n in (1, 1, 1, 7, 4)))
+        await asyncio.gather(*(submit(pool, job(n * MILLISECOND)) for n in (1, 1, 1, 30, 12)))
         assert [len(call.batch.segments) for call in pool.calls] == [1, 3, 1]
 
     run_virtually(main())

@@ -524,7 +524,7 @@ class DispatcherMachine(RuleBasedStateMachine):
         in_time = [flight for flight in flights if not flight.late]
         assert flights.num_express == sum(flight.lane is Lane.EXPRESS for flight in in_time)
         waiting = self.pool.dispatcher._scheduler._waiting
-        assert waiting.express_seconds >= -ROUNDING
+        assert waiting.express_core_seconds >= -ROUNDING
 
     @invariant()
     def no_job_waits_beside_an_idle_worker(self) -> None:
