@@ -24,7 +24,7 @@ def closed_loop(status: bytes) -> tuple[list[float], int]:
     async def main() -> list[float]:
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            return await _closed_loop(f"http://127.0.0.1:{port}", connections=3, seconds=0.2)
+            return await _closed_loop(f"http://127.0.0.1:{port}", {}, connections=3, seconds=0.2)
 
     return asyncio.run(main()), num_requests
 
