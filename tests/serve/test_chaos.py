@@ -1,12 +1,9 @@
-"""The quick rows of `make chaos`, shortened: the same functions on the same real service."""
-
-from collections.abc import Iterator
+"""Quick rows of `make chaos`, shortened: the same functions on the real service. CI's selection of rows lacks them."""
 
 import pytest
 
 from chaos.outcome import Outcome
-from chaos.registry import saboteurs
-from chaos.rows import leaving, serving, timing, workers
+from chaos.rows import leaving, serving, timing
 from chaos.stage import Capacity, Stage
 from harness.service import Service
 
@@ -19,19 +16,8 @@ def stage(service: Service) -> Stage:
     return Stage(service, 2, LIGHT)
 
 
-@pytest.fixture(scope="module")
-def sabotaged() -> Iterator[Stage]:
-    with saboteurs() as started:
-        started.capacity = LIGHT
-        yield started
-
-
 def assert_kept(outcome: Outcome) -> None:
     assert not [str(check) for check in outcome.broken], outcome.notes
-
-
-def test_a_flipped_bit_is_never_in_an_answer(sabotaged: Stage) -> None:
-    assert_kept(workers.flipped_bits(sabotaged, seconds=3))
 
 
 def test_a_killed_controller_is_invisible_to_callers(stage: Stage) -> None:
