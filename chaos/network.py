@@ -47,8 +47,7 @@ def main() -> None:
                 return  # it has said why not
             join = [RAY, "start", "--block", "--address", f"{network.address(1)}:{RAY_PORT}", *_options(2, folder)]
             join += ["--node-ip-address", network.address(2)]
-            with network.node(2, *join) as second:
-                threading.Thread(target=_copy, args=(second,), daemon=True).start()
+            with network.kept_node(2, *join):
                 say(line.strip())
                 while (wish := wishes.get()) in (DOWN, UP):
                     network.set_link(2, up=wish == UP)
@@ -121,6 +120,35 @@ class Network:
             process.kill()
             process.wait()
 
+    @contextlib.contextmanager
+    def kept_node(self, number: int, *command: str) -> Iterator[None]:
+        """The same, and run it again whenever it ends by itself, as a process manager would.
+
+        Ray may have taken a node whose link was down for dead, and then ends it when it is heard of again.
+        """
+        running: list[subprocess.Popen[str]] = []
+        leaving = threading.Event()
+
+        def keep() -> None:
+            while not leaving.is_set():
+                with self.node(number, *command) as process:
+                    running[:] = [process]
+                    for _ in process.stdout or ():  # or it would stand still when the pipe is full
+                        pass
+                if not leaving.is_set():
+                    say(f"node {number} has ended; starting it again")
+
+        keeper = threading.Thread(target=keep)
+        keeper.start()
+        try:
+            yield
+        finally:
+            leaving.set()
+            while keeper.is_alive():
+                for process in running:
+                    process.kill()
+                keeper.join(0.5)
+
     def _space(self, number: int) -> str:
         return f"{self._name}-{number}"
 
@@ -149,13 +177,6 @@ def _network() -> Iterator[Network]:
 
 def _ip(*arguments: str) -> None:
     subprocess.run(["/usr/bin/env", "ip", *arguments], check=True)  # noqa: S603 (as above)
-
-
-def _copy(process: subprocess.Popen[str]) -> None:
-    """Read and drop what a node prints, or it would stand still when the pipe is full."""
-    if process.stdout is not None:
-        for _ in process.stdout:
-            pass
 
 
 if __name__ == "__main__":
