@@ -44,6 +44,8 @@ class Batch:
     """What one call to a worker computes: segments of one job, or of several small ones of the same kernel."""
 
     segments: tuple[Segment, ...]
+    short: bool = False
+    """Whether its turn on the worker comes before that of longer ones."""
 
 
 @dataclass(frozen=True, slots=True)

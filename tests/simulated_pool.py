@@ -237,7 +237,9 @@ class SimulatedPool:
         await self._travel(worker.worker_id)
         received_at = self._loop.time()
         try:
-            seconds = await worker.compute(call.predicted_seconds / self._speed, lambda: self.begins(call))
+            seconds = await worker.compute(
+                call.predicted_seconds / self._speed, lambda: self.begins(call), short=call.batch.short
+            )
         except WorkerLostError:
             call.lose()
             return

@@ -10,9 +10,9 @@ second. When two batches on a worker end together, it is idle until the next one
 workers with a slice a turn, 5 % on a thousand (simulated) with a quarter of a second."""
 SLICES_A_TURN = 25
 """A quarter of a second, for batches that the first turn did not finish: a local job of minutes."""
-EXPRESS_SLICES = 3
-"""Slices that a new batch gets before it queues for a turn: a short one may take more than one where other work uses
-the core too."""
+EXPRESS_SLICES = 16
+"""Slices that a short batch gets before it queues for a turn like a long one: four times what the longest of them takes
+(``app.queue.lanes``), since other work may use the core too, and predictions may be wrong."""
 NEW_IN_A_ROW = 2
 """After so many slices of new batches, one that has had its first is next, if there is any."""
 
@@ -22,8 +22,8 @@ class Turn:
 
     __slots__ = ("express_left", "slices_left")
 
-    def __init__(self) -> None:
-        self.express_left = EXPRESS_SLICES
+    def __init__(self, *, short: bool) -> None:
+        self.express_left = EXPRESS_SLICES if short else 1
         self.slices_left = SLICES_OF_THE_FIRST_TURN
         """In its current turn."""
 
@@ -34,11 +34,11 @@ Batch = TypeVar("Batch", bound=Turn)
 class Turns(Generic[Batch]):
     """The batches that want a slice, in three queues; none can starve another.
 
-    A batch is *new* until its first slice, has *express* slices until it has had ``EXPRESS_SLICES``, and then takes
-    turns of many slices with the others that have *begun*. Those that have begun get every other slice at least; of the
-    rest, express ones every third at least. So a short batch is done after a few slices, however many long ones there
-    are, and a stream of short ones does not starve a long one at any stage. First turns are long enough that most
-    batches end one after the other.
+    A batch is *new* until its first slice; if it is short, it has *express* slices until it has had ``EXPRESS_SLICES``.
+    Then it takes turns of many slices with the others that have *begun*. Those that have begun get every other slice at
+    least; of the rest, express ones every third at least. So a short batch is done after a few slices, however many
+    long ones there are, and a stream of short ones does not starve a long one at any stage. First turns are long enough
+    that most batches end one after the other.
     """
 
     def __init__(self) -> None:

@@ -129,7 +129,8 @@ class Scheduler:
         return None
 
     def _send(self, worker: Worker, pieces: list[Piece]) -> None:
-        batch = Batch(tuple(segment for piece in pieces for segment in piece.segments))
+        segments = tuple(segment for piece in pieces for segment in piece.segments)
+        batch = Batch(segments, short=pieces[0].lane is Lane.EXPRESS)
         task = self._call(worker, batch)
         now = self._clock()
         flight = Flight(worker, pieces, batch, task, now, num_ingresses=self._num_ingresses)

@@ -46,7 +46,7 @@ class SimulatedIngress:
             if worker is None:
                 raise WorkerLostError(worker_id)  # noqa: TRY301 (it is counted below)
             received_at = self._loop.time()
-            seconds = await worker.compute(COST.batch_seconds(batch.segments))
+            seconds = await worker.compute(COST.batch_seconds(batch.segments), short=batch.short)
             queued_seconds = self._loop.time() - received_at - seconds
             await asyncio.sleep(self._travel())
         except WorkerLostError:

@@ -119,7 +119,7 @@ def slices_taken(monkeypatch: pytest.MonkeyPatch, *callers: int) -> list[int]:
 
     async def main() -> None:
         thread = ComputeThread()
-        tasks = [asyncio.create_task(thread.run([segment(0, stop)])) for stop in callers]
+        tasks = [asyncio.create_task(thread.run([segment(0, stop)], short=True)) for stop in callers]
         await asyncio.sleep(0)
         all_wait.set()
         async with in_time():

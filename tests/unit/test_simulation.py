@@ -14,6 +14,7 @@ from app.compute import thread
 from app.compute.slices import SLICE_SECONDS
 from app.compute.thread import Results
 from app.job import Batch, Segment
+from app.queue.lanes import SHORT_SECONDS
 from benchmarks.simulation.ingress import SimulatedIngress
 from benchmarks.simulation.parameters import Parameters
 from benchmarks.simulation.report import goals, verdict
@@ -45,7 +46,7 @@ def timeline(*batches: tuple[float, float], slowness: float = 1.0) -> list[float
 
     async def batch(worker: SimulatedWorker, moment: float, seconds: float) -> float:
         await asyncio.sleep(moment)
-        await worker.compute(seconds)
+        await worker.compute(seconds, short=seconds <= SHORT_SECONDS)
         return asyncio.get_running_loop().time()
 
     async def main() -> list[float]:
@@ -58,10 +59,10 @@ def timeline(*batches: tuple[float, float], slowness: float = 1.0) -> list[float
 @pytest.mark.parametrize(
     ("batches", "ends"),
     [
-        ([(0, 0.2), (0, 0.2)], [0.23, 0.4]),
-        ([(0, 1.0), (0.005, 0.001)], [1.001, 0.011]),
+        ([(0, 0.2), (0, 0.2)], [0.21, 0.4]),
+        ([(0, 1.0), (0.005, 0.001)], [1.001, 0.021]),
         ([(0, 600.0), (3.0, 0.2)], [600.2, 3.45]),
-        ([(0, 3.0), (0, 3.0)], [5.78, 6.0]),
+        ([(0, 3.0), (0, 3.0)], [5.76, 6.0]),
     ],
     ids=["first come, first served", "a short one after a slice", "a long job rotates", "long ones rotate"],
 )
@@ -88,7 +89,10 @@ def test_a_simulated_worker_takes_the_turns_of_the_real_thread(monkeypatch: pyte
 
     async def main() -> None:
         computing = thread.ComputeThread()
-        runs = [asyncio.create_task(computing.run([segment(number, 10)])) for number in range(len(num_slices))]
+        runs = [
+            asyncio.create_task(computing.run([segment(number, 10)], short=count * SLICE_SECONDS <= SHORT_SECONDS))
+            for number, count in enumerate(num_slices)
+        ]
         await asyncio.sleep(0)
         both_wait.set()
         async with asyncio.timeout(20):

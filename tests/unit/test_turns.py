@@ -8,8 +8,8 @@ from app.compute.turns import EXPRESS_SLICES, SLICES_A_TURN, SLICES_OF_THE_FIRST
 class Batch(Turn):
     """Wants so many slices."""
 
-    def __init__(self, name: str, slices: int) -> None:
-        super().__init__()
+    def __init__(self, name: str, slices: int, *, short: bool) -> None:
+        super().__init__(short=short)
         self.name = name
         self.left = slices
 
@@ -23,8 +23,8 @@ class Worker:
         for name, count in slices.items():
             self.add(name, count)
 
-    def add(self, name: str, slices: int) -> None:
-        self.turns.add(Batch(name, slices))
+    def add(self, name: str, slices: int, *, short: bool = True) -> None:
+        self.turns.add(Batch(name, slices, short=short))
 
     def run(self, slices: int) -> str:
         """Whose the next slices are."""
@@ -45,7 +45,8 @@ def test_batches_of_a_few_slices_end_one_after_the_other() -> None:
 @pytest.mark.parametrize("each", [1, 2, 3])
 def test_a_batch_gets_its_part_of_the_slices_however_many_newcomers_there_are(slices: int, each: int) -> None:
     """At any moment one is waiting that has had nothing yet."""
-    worker = Worker(a=slices)
+    worker = Worker()
+    worker.add("a", slices, short=False)
     for _ in range(3 * slices + 20):
         worker.add("n", each)
         worker.run(1)
@@ -55,7 +56,8 @@ def test_a_batch_gets_its_part_of_the_slices_however_many_newcomers_there_are(sl
 
 
 def test_one_that_has_begun_goes_on_beside_those_of_a_few_slices() -> None:
-    worker = Worker(a=1_000)
+    worker = Worker()
+    worker.add("a", 1_000, short=False)
     worker.run(10)
     for _ in range(200):
         worker.add("n", 3)
@@ -73,6 +75,22 @@ def test_a_newcomer_waits_for_one_slice_of_others_or_two() -> None:
 def test_of_two_newcomers_both_go_before_one_that_has_few_slices_left() -> None:
     worker = Worker(a=2, b=1, c=1)
     assert worker.run(4) == "abac"
+
+
+def test_a_short_batch_that_takes_longer_than_predicted_does_not_wait_for_a_long_turn() -> None:
+    worker = Worker()
+    worker.add("l", 1_000, short=False)
+    worker.run(50)
+    worker.add("s", EXPRESS_SLICES)
+    assert worker.run(2 * EXPRESS_SLICES).count("s") == EXPRESS_SLICES
+
+
+def test_a_long_one_that_is_new_waits_for_its_turn_after_one_slice() -> None:
+    worker = Worker()
+    worker.add("a", 100, short=False)
+    worker.run(1)
+    worker.add("b", 100, short=False)
+    assert worker.run(100) == "ab" + "a" * 98
 
 
 def test_a_batch_keeps_its_turn_for_long_first_and_less_long_later() -> None:
