@@ -1,8 +1,8 @@
 """What a computation must provide to be queued, cut, computed and checked here.
 
 A *task* is ``num_lines`` equal *lines* of ``length`` *units* each. The service cuts lines between any two units, has
-the pieces computed on whatever workers there are, and joins what they found. A kernel is one package; the setting
-``kernels`` names it by its import path, and nothing else in the service knows it.
+the pieces computed on whatever workers there are, and joins what they found. A kernel is one module or package; the
+setting ``kernels`` names it by its import path, and nothing else in the service knows it.
 """
 
 import importlib
@@ -42,7 +42,7 @@ class Task(Protocol):
     """What one job computes. A frozen dataclass at the top of its module: it is pickled to the workers."""
 
     kernel: ClassVar[str]
-    """The kernel's name, under which its prices are learnt."""
+    """The ``name`` of its ``Kernel``, under which its prices are learnt."""
     core_seconds: ClassVar[tuple[float, ...]]
     """CPU seconds for an amount of one of each kind of work, measured once; from there the service learns."""
 
@@ -68,8 +68,8 @@ class Task(Protocol):
 
         Or, if that takes time, a function that returns it: for many equal lines it is called once.
 
-        Yields, a few times a millisecond, how many units were done since the last yield, at most 60 ms before.
-        Raises ``CheckFailedError`` if the check fails.
+        Yields how many units were done since the last yield: every 10 ms or more often if it can, and always within
+        60 ms. Raises ``CheckFailedError`` if the check fails.
         """
         ...
 

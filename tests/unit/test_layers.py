@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("", "kernels", "compute", "queue", "dispatch", "http")
 """Folders of ``app``, each above all before it; the first is the vocabulary."""
-FOLDERS = ("app", "deployments", "harness", "chaos", "benchmarks", "set_up", "tests")
+FOLDERS = ("app", "deployments", "harness", "chaos", "benchmarks", "examples", "set_up", "tests")
 
 
 def modules(*folders: str) -> list[str]:
