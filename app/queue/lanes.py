@@ -1,12 +1,12 @@
-"""Lanes: batches of one length do not hold up those of another. Each lane has places of its own on every worker."""
+"""Lanes: batches of one length do not hold up those of another. Each lane has places on every worker."""
 
 from enum import IntEnum
 
 from app.job import Execution, Job
 
 SHORT_SECONDS = 0.040
-"""Core-seconds of the longest express batch. A batch costs 5 ms of CPU time on its way, whatever is in it; with a limit
-of 10 ms, jobs of 3 to 20 ms came two fifths slower (benchmarks/README.md, "Gathering")."""
+"""Core-seconds of the longest express batch. On its way a batch costs as much CPU time as a job of 5 ms, whatever is in
+it; with a limit of 10 ms hardly anything rode together."""
 LONG_SECONDS = 1.0
 """Core-seconds beyond which a local job, which cannot be cut, is a long batch."""
 
