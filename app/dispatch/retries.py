@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 
 from app.dispatch.pool import Pool, Worker
 from app.queue.live_job import Piece
@@ -42,16 +43,22 @@ class Retries:
             self.stop_emptying()
         pieces, self._pieces = self._pieces, deque()
         in_vain: set[tuple[object, ...]] = set()
+        soonest_first: list[Worker] | None = None
         while pieces:
             piece = pieces.popleft()
             if not piece.wanted:
                 self._forget(piece)
                 continue
             alike = (piece.lane, piece.shunned_worker_id, *piece.worker_ids)
-            worker = self._idle(piece) or (None if alike in in_vain else self._busy(piece, now))
+            worker = self._idle(piece)
+            if worker is None and alike not in in_vain:
+                if soonest_first is None:  # once for all pieces: in a large pool it takes long
+                    soonest_first = sorted(filter(self._pool.trusts, self._pool), key=_predicted_seconds)
+                worker = self._busy(piece, now, soonest_first)
             if worker is not None:
                 self._forget(piece, but=worker)
                 yield worker, piece
+                soonest_first = None
             else:
                 in_vain.add(alike)
                 self._pieces.append(piece)
@@ -89,32 +96,34 @@ class Retries:
         self._ask_all(doubtful)
         return None
 
-    def _busy(self, piece: Piece, now: float) -> Worker | None:
-        """None is idle: the one that will be empty first is kept for the piece; if that is not soon, one with room."""
-        free = [worker for worker in self._candidates(piece, now) if worker.guest is None]
-        trusted = [worker for worker in free if self._pool.trusts(worker)]
-        if not trusted:
-            busy = [worker for worker in free if worker.in_flight and worker not in self._pool.questions]
-            self._ask_all(busy[:ASK_AT_ONCE])
+    def _busy(self, piece: Piece, now: float, soonest_first: list[Worker]) -> Worker | None:
+        """None is idle: the one that will be empty first is kept for the piece; if that is not soon, one with room.
+
+        ``soonest_first``: the trusted workers, in the order in which they will be empty.
+        """
+        unfit = self._unfit(piece, now)
+        trusted = (worker for worker in soonest_first if worker.guest is None and worker.worker_id not in unfit)
+        if (soonest := next(trusted, None)) is None:
+            busy = (w for w in self._pool if w.guest is None and w.worker_id not in unfit and w.in_flight)
+            self._ask_all(list(islice((worker for worker in busy if worker not in self._pool.questions), ASK_AT_ONCE)))
             return None
-        soonest = min(trusted, key=_predicted_seconds)
         if not soonest.in_flight:
             self._pool.invite(soonest, piece)
             return soonest
         if soonest.predicted_seconds > ALONE_SECONDS:
-            return min(
-                (worker for worker in trusted if worker.has_room(piece.lane)), key=_predicted_seconds, default=None
-            )
+            if self._pool.with_room(piece.lane) is None:  # quickly said, also of a large pool
+                return None
+            return next((worker for worker in chain([soonest], trusted) if worker.has_room(piece.lane)), None)
         if self._emptying is None:
             self._emptying = soonest
             self._pool.invite(soonest, piece)
         return None
 
-    def _candidates(self, piece: Piece, now: float) -> list[Worker]:
-        """The workers that do not have it, except the one that it shuns, unless none of the others answers."""
-        may_have_it = [worker for worker in self._pool if worker.worker_id not in piece.worker_ids]
-        others = [worker for worker in may_have_it if worker.worker_id != piece.shunned_worker_id]
-        return may_have_it if all(self._is_silent(worker, now) for worker in others) else others
+    def _unfit(self, piece: Piece, now: float) -> set[str | None]:
+        """The workers that have it, and the one that it shuns, unless none of the others answers."""
+        unfit = {*piece.worker_ids, piece.shunned_worker_id}
+        others = (worker for worker in self._pool if worker.worker_id not in unfit)
+        return set(piece.worker_ids) if all(self._is_silent(worker, now) for worker in others) else unfit
 
     def _is_silent(self, worker: Worker, now: float) -> bool:
         question = self._pool.questions.get(worker)

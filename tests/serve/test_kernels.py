@@ -54,7 +54,7 @@ def test_each_has_its_routes_and_its_own_models(client: httpx.Client) -> None:
 
 
 def test_all_of_them_compute(client: httpx.Client) -> None:
-    assert answer_to(client, "/fibonacci", {"sequence_size": 1_000})["sizes"] == [1_000] * 2
+    assert answer_to(client, "/fibonacci", {"sequence_size": 1_000, "num_sequences": 2})["sizes"] == [1_000] * 2
     primes = answer_to(client, "/primes", MILLION)
     assert (primes["num_primes"], primes["num_counted"]) == (PRIMES_BELOW_A_MILLION, 1_000_000)
     picture = answer_to(client, "/mandelbrot", {"num_rows": 200, "num_columns": 300})

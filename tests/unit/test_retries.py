@@ -277,9 +277,9 @@ def test_those_that_are_alike_are_tried_once(monkeypatch: pytest.MonkeyPatch) ->
     tried: list[Piece] = []
     busy = Retries._busy
 
-    def spy(retries: Retries, piece: Piece, now: float) -> Worker | None:
+    def spy(retries: Retries, piece: Piece, now: float, soonest_first: list[Worker]) -> Worker | None:
         tried.append(piece)
-        return busy(retries, piece, now)
+        return busy(retries, piece, now, soonest_first)
 
     async def main() -> None:
         bench = Bench("a")
