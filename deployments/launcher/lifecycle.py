@@ -5,7 +5,6 @@ Ray reads the environment when it is imported: set that first, then import this.
 
 import contextlib
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -33,7 +32,7 @@ INGRESS = "FibonacciIngress"
 OBJECT_STORE_BYTES = 80_000_000
 """Near Ray's minimum: batches and results are far smaller than what goes through the object store."""
 POLL_SECONDS = 0.1
-SETTLED_SECONDS = 1.0
+SETTLED_SECONDS = 0.7
 """Serve's controller looks three times a second for something to change."""
 MAX_SETTLING_SECONDS = 10.0
 
@@ -136,13 +135,14 @@ def wait_until_ready(url: str, schema: ServeDeploySchema, stop: threading.Event)
 def wait_until_settled(folder: Path, stop: threading.Event) -> None:
     """Wait until HAProxy, whose files are in ``folder``, has not been replaced for a moment.
 
-    While Serve starts, it is replaced five or six times, and one that was replaced answers 500 to some of the requests
-    on connections that it still has.
+    While Serve starts, it is replaced seven or eight times, the last time just after the workers have replied. One that
+    was replaced closes the connections that it still has, and answers 500 to some of the requests on them.
     """
+    called_at = time.time()
     give_up_at = time.monotonic() + MAX_SETTLING_SECONDS
     while time.monotonic() < give_up_at and not stop.wait(POLL_SECONDS):
-        ages = [time.time() - path.stat().st_mtime for path in folder.glob("*/haproxy.cfg")]
-        if min(ages, default=math.inf) > SETTLED_SECONDS:
+        replaced_at = max((path.stat().st_mtime for path in folder.glob("*/haproxy.cfg")), default=0.0)
+        if time.time() - max(replaced_at, called_at) > SETTLED_SECONDS:
             return
 
 

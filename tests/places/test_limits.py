@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,16 @@ def connect_all_the_time(stop: threading.Event) -> None:
             each.close()
 
 
+def assert_haproxy_stays(url: str) -> None:
+    """One that is replaced ends the connections that it has with their next answer."""
+    with httpx.Client(trust_env=False) as client:
+        for _ in range(3):
+            answer = client.get(f"{url}/readyz")
+            assert answer.status_code == 200
+            assert "connection" not in answer.headers
+            time.sleep(0.5)
+
+
 @pytest.mark.timeout(400)
 def test_starts_on_any_port_beside_a_process_that_opens_connections_all_the_time() -> None:
     stop = threading.Event()
@@ -92,8 +103,8 @@ def test_starts_on_any_port_beside_a_process_that_opens_connections_all_the_time
     try:
         for _ in range(STARTS):
             with launched("--cpus", "1") as service:
-                assert httpx.get(f"{service.url}/readyz", trust_env=False).status_code == 200
                 assert not any("once more" in line for line in service.output)
+                assert_haproxy_stays(service.url)
     finally:
         stop.set()
         busy.join()
