@@ -18,7 +18,7 @@ from app.errors import ComputationError, NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, RunBatch
 from app.queue.admission import Admission
 from app.queue.cost import CostModel
-from app.queue.lanes import LONGEST_FIRST, SHORT_SECONDS, Lane
+from app.queue.lanes import GATHERED_SECONDS, LONGEST_FIRST, Lane
 from app.queue.live_job import LiveJob, Piece
 from app.queue.waiting import WaitingJobs
 from app.settings import Settings
@@ -117,7 +117,7 @@ class Scheduler:
         So if every worker has an express batch, one of which is soon back, and less than a full batch is waiting.
         """
         has_one = worker.taken[Lane.EXPRESS] > 0 and self._flights.num_express > 0
-        return has_one and self._waiting.express_core_seconds < SHORT_SECONDS
+        return has_one and self._waiting.express_core_seconds < GATHERED_SECONDS
 
     def _worker_for(self, lane: Lane) -> Worker | None:
         """A worker with room that is known to be alive; those found before it are asked."""

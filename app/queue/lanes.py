@@ -4,9 +4,12 @@ from enum import IntEnum
 
 from app.job import Execution, Job
 
-SHORT_SECONDS = 0.040
-"""Core-seconds of the longest express batch. On its way a batch costs as much CPU time as a job of 5 ms, whatever is in
-it; with a limit of 10 ms hardly anything rode together."""
+SHORT_SECONDS = 0.010
+"""Core-seconds of the longest job of the express lane: about a worker's slice. With 40 ms, tiny jobs waited for seconds
+behind longer ones under overload."""
+GATHERED_SECONDS = 0.040
+"""Core-seconds that the express jobs in one batch may add up to. On its way a batch costs as much CPU time as a job of
+5 ms, whatever is in it; with a limit of 10 ms hardly anything rode together."""
 LONG_SECONDS = 1.0
 """Core-seconds beyond which a local job, which cannot be cut, is a long batch."""
 

@@ -2,7 +2,7 @@
 
 from app.queue.cost import CostModel
 from app.queue.fair_queue import JobQueue
-from app.queue.lanes import SHORT_SECONDS, Lane, lane_of
+from app.queue.lanes import GATHERED_SECONDS, Lane, lane_of
 from app.queue.live_job import LiveJob, Piece
 from app.queue.remainder import Remainder
 from app.settings import Settings
@@ -58,7 +58,7 @@ class WaitingJobs:
         """
         pieces = [self._cut(live_job, self._target_seconds(live_job.remainder, num_workers))]
         seconds, kernel = pieces[0].seconds, live_job.job.task.kernel
-        limit_seconds = SHORT_SECONDS / self._cost.speed if pieces[0].lane is Lane.EXPRESS else 0.0
+        limit_seconds = GATHERED_SECONDS / self._cost.speed if pieces[0].lane is Lane.EXPRESS else 0.0
         while seconds < limit_seconds and (rider := self.peek(Lane.EXPRESS)) is not None:
             rest = rider.remainder.seconds
             if rider is live_job or seconds + rest > limit_seconds or rider.job.task.kernel != kernel:

@@ -23,7 +23,7 @@ from harness.processes import alive
 
 BATCH_SECONDS = 0.2
 """``batch_ceiling_seconds``: what one batch may take."""
-SMALL_SECONDS = SHORT_SECONDS / 8
+SMALL_SECONDS = SHORT_SECONDS / 2
 """Jobs of which several go in a short batch, even if the service has learnt that they cost twice as much."""
 SETTLE_SECONDS = 3.0
 """Load before a fault, so that it strikes jobs under way."""

@@ -16,7 +16,7 @@ from app.job import Batch, BatchResult, Execution, Job
 from app.kernel import Part
 from app.kernels.fibonacci.task import FibonacciTask
 from app.queue.cost import IDLE_SECONDS
-from app.queue.lanes import SHORT_SECONDS
+from app.queue.lanes import GATHERED_SECONDS, SHORT_SECONDS
 from app.settings import Settings
 from harness.simulated_worker import COST
 from harness.virtual_time import run_virtually
@@ -277,7 +277,7 @@ def test_a_third_batch_is_in_flight_only_if_it_is_short() -> None:
 
 
 def short_calls(pool: SimulatedPool) -> list[Call]:
-    return [call for call in pool.calls if seconds_of(call.batch) <= SHORT_SECONDS]
+    return [call for call in pool.calls if call.batch.short]
 
 
 def test_a_short_job_goes_at_once_beside_two_long_batches() -> None:
@@ -434,7 +434,7 @@ def test_a_coalesced_batch_is_full_and_still_short() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
         await asyncio.gather(*(submit(pool, job(0.003)) for _ in range(50)))
-        assert max(seconds_of(call.batch) for call in pool.calls) <= SHORT_SECONDS
+        assert max(seconds_of(call.batch) for call in pool.calls) <= GATHERED_SECONDS
         assert [len(call.batch.segments) for call in pool.calls] == [1] + [13] * 3 + [10]
 
     run_virtually(main())
@@ -443,8 +443,8 @@ def test_a_coalesced_batch_is_full_and_still_short() -> None:
 def test_a_job_rides_along_only_if_the_batch_stays_short() -> None:
     async def main() -> None:
         pool = SimulatedPool(1)
-        await asyncio.gather(*(submit(pool, job(n * MILLISECOND)) for n in (1, 1, 1, 30, 12)))
-        assert [len(call.batch.segments) for call in pool.calls] == [1, 3, 1]
+        await asyncio.gather(*(submit(pool, job(n * MILLISECOND)) for n in (1, 9, 9, 9, 9, 9)))
+        assert [len(call.batch.segments) for call in pool.calls] == [1, 4, 1]
 
     run_virtually(main())
 
