@@ -25,8 +25,8 @@ from deployments.launcher.console import say
 from harness.figures import percentile
 from harness.service import Service, launched
 
-ROUNDS = 7
-CLOSED_SECONDS = 2.5
+ROUNDS = 5
+CLOSED_SECONDS = 2.0
 SINGLE_JOBS = 150
 SMALL_JOBS = {
     "tiny jobs": TINY_JOB,

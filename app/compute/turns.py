@@ -12,7 +12,7 @@ SLICES_A_TURN = 25
 """A quarter of a second, for batches that the first turn did not finish: a local job of minutes."""
 EXPRESS_SLICES = 16
 """Slices that a short batch gets before it queues for a turn like a long one: four times what the longest of them takes
-(``app.queue.lanes``), since other work may use the core too, and predictions may be wrong."""
+(``GATHERED_SECONDS`` in ``app.queue.lanes``), since other work may use the core too, and predictions may be wrong."""
 NEW_IN_A_ROW = 2
 """After so many slices of new batches, one that has had its first is next, if there is any."""
 
@@ -32,7 +32,7 @@ Batch = TypeVar("Batch", bound=Turn)
 
 
 class Turns(Generic[Batch]):
-    """The batches that want a slice, in three queues; none can starve another.
+    """The batches that want a slice, in three queues; none can starve another, since an ingress sends few short ones.
 
     A batch is *new* until its first slice; if it is short, it has *express* slices until it has had ``EXPRESS_SLICES``.
     Then it takes turns of many slices with the others that have *begun*. Those that have begun get every other slice at

@@ -4,14 +4,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 
+from app.dispatch.liveness import ASK_AT_ONCE
 from app.dispatch.pool import Pool, Worker
 from app.queue.live_job import Piece
 
 ALONE_SECONDS = 1.0
 """How long a piece has its worker to itself: one that kills its worker does so soon. And a worker is emptied for it
 only if the work on it is predicted to take no longer than this."""
-ASK_AT_ONCE = 8
-"""Workers asked whether they are alive for one waiting job or piece, until they answer or the next tick."""
 SILENT_SECONDS = 1.0
 """No piece that could go back to where it came from waits for workers that have been silent for so long."""
 

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable, Iterable
 
 from app.dispatch.in_flight import Flight, Flights
-from app.dispatch.outage import Outage
+from app.dispatch.liveness import Liveness
 from app.dispatch.pool import Pool, Worker
-from app.dispatch.retries import ALONE_SECONDS, ASK_AT_ONCE, Retries
+from app.dispatch.retries import ALONE_SECONDS, Retries
 from app.dispatch.watch import Watch
 from app.errors import ComputationError, NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, RunBatch
@@ -26,8 +26,6 @@ from app.settings import Settings
 MAX_ATTEMPTS = 3
 """Workers a batch may lose before its job fails: a poison job must not walk through the pool."""
 MAX_FAILED_CHECKS = 2
-ASK_AGAIN_SECONDS = 1.0
-"""How long after a lost question a worker is asked again whether it is alive."""
 
 logger = logging.getLogger("ray.serve")  # as in app.http.problems
 
@@ -54,10 +52,13 @@ class Scheduler:
         self._num_ingresses = num_ingresses
         self._pool = Pool()
         self._waiting = WaitingJobs(settings, cost)
-        self._retries = Retries(self._pool, self._ask)
         self._flights = Flights()
         self._watch = Watch(clock, self._look)
-        self._outage = Outage(settings.worker_wait_seconds, clock())
+        self._liveness = Liveness(
+            self._pool, self._call, clock,
+            max_outage_seconds=settings.worker_wait_seconds, on_question=self._watch.start, on_answer=self._pump,
+        )  # fmt: skip
+        self._retries = Retries(self._pool, self._liveness.ask)
         self.usual_num_workers = 0
         """As many as there are or, if there are none, as there last were: replacements are on their way."""
 
@@ -74,12 +75,12 @@ class Scheduler:
         """Say which workers there are now; a new one is used at once."""
         self._pool.set_members(worker_ids)
         self.usual_num_workers = len(self._pool) or self.usual_num_workers
-        self._note_outage()
+        self._liveness.note()
         self._pump()
 
     def check_workers(self) -> None:
         """Raise ``NoWorkerError`` if for too long no worker has been known to be alive."""
-        if self._outage.lasts_too_long(self._clock()):
+        if self._liveness.none_for_too_long(self._clock()):
             raise NoWorkerError(self._settings.worker_wait_seconds)
 
     def start(self, live_job: LiveJob) -> None:
@@ -106,7 +107,7 @@ class Scheduler:
 
     def _fill(self, lane: Lane) -> None:
         while (live_job := self._waiting.peek(lane)) is not None:
-            worker = self._worker_for(lane)
+            worker = self._liveness.worker_for(lane)
             if worker is None or (lane is Lane.EXPRESS and self._gathers(worker)):
                 return
             self._send(worker, self._waiting.cut_batch(live_job, len(self._pool)))
@@ -118,15 +119,6 @@ class Scheduler:
         """
         has_one = worker.taken[Lane.EXPRESS] > 0 and self._flights.num_express > 0
         return has_one and self._waiting.express_core_seconds < GATHERED_SECONDS
-
-    def _worker_for(self, lane: Lane) -> Worker | None:
-        """A worker with room that is known to be alive; those found before it are asked."""
-        for _ in range(ASK_AT_ONCE):
-            worker = self._pool.with_room(lane)
-            if worker is None or self._pool.trusts(worker):
-                return worker
-            self._ask(worker)
-        return None
 
     def _send(self, worker: Worker, pieces: list[Piece]) -> None:
         segments = tuple(segment for piece in pieces for segment in piece.segments)
@@ -176,7 +168,7 @@ class Scheduler:
         else:
             self._pool.heard(worker)
             self._returned(flight, flight.task.result())
-        self._note_outage()
+        self._liveness.note()
         self._pump()
 
     def _alarm(self, workers: Iterable[Worker]) -> None:
@@ -185,21 +177,8 @@ class Scheduler:
         self._retries.stop_emptying()
         for worker in workers:
             if worker in self._pool and worker not in self._pool.questions:
-                self._ask(worker)
-        self._note_outage()
-
-    def _ask(self, worker: Worker) -> None:
-        """Send an empty batch: if anything comes back, the worker is alive."""
-        probe = self._call(worker, Batch(()))
-        self._pool.ask(worker, probe, self._clock())
-        self._watch.start()
-        probe.add_done_callback(lambda _: self._answered(worker, probe), context=contextvars.Context())
-
-    def _answered(self, worker: Worker, probe: asyncio.Task[BatchResult]) -> None:
-        if not probe.cancelled() and not isinstance(probe.exception(), WorkerLostError):
-            self._pool.heard(worker)
-            self._note_outage()
-            self._pump()
+                self._liveness.ask(worker)
+        self._liveness.note()
 
     def _returned(self, flight: Flight, result: BatchResult) -> None:
         now = self._clock()
@@ -254,9 +233,9 @@ class Scheduler:
         for flight in self._flights:
             if flight.worker.guest in flight.pieces and now - flight.dispatched_at >= ALONE_SECONDS:
                 self._pool.share(flight.worker)
-        self._ask_again(now)
-        self._note_outage()
-        if self._outage.lasts_too_long(now):
+        self._liveness.ask_again(now)
+        self._liveness.note()
+        if self._liveness.none_for_too_long(now):
             for live_job in list(self._admission):
                 live_job.fail(NoWorkerError(self._settings.worker_wait_seconds))
         self._pump()
@@ -271,19 +250,6 @@ class Scheduler:
                 piece.late = True
                 piece.shunned_worker_id = flight.worker.worker_id
                 self._retries.add(piece)
-
-    def _ask_again(self, now: float) -> None:
-        """Ask those whose question was lost; and if no worker is known to be alive, a few that were not asked."""
-        for worker, question in list(self._pool.questions.items()):
-            if question.probe.done() and now - question.asked_at >= ASK_AGAIN_SECONDS:
-                self._ask(worker)
-        if not self._pool.any_trusted:
-            unasked = (worker for worker in self._pool if worker not in self._pool.questions)
-            for worker in list(itertools.islice(unasked, ASK_AT_ONCE)):
-                self._ask(worker)
-
-    def _note_outage(self) -> None:
-        self._outage.note(self._clock(), any_worker=self._pool.any_trusted)
 
     def _stop_unwanted(self) -> None:
         for flight in self._flights:

@@ -38,7 +38,7 @@ do not know. Integers are written without a decimal point or an exponent. Every 
 (RFC 9457). A client needs a timeout longer than the job's deadline; some have one of exactly 300 s by default."""
 
 RETRY_SOON = {"Retry-After": "1"}
-STATUS: list[str | Enum] = ["status"]
+STATUS_TAGS: list[str | Enum] = ["status"]
 IDS_AT_ONCE = 256
 JOB_ERRORS = (400, 408, 413, 415, 422, 429, 500, 503, 504)
 
@@ -150,20 +150,20 @@ def _add_job_routes(app: FastAPI, dispatcher: Dispatcher, offer: Offer, settings
 
 def _add_status_routes(app: FastAPI, dispatcher: Dispatcher, read_pool: ReadPool) -> None:
     @app.head("/pool", include_in_schema=False)
-    @app.get("/pool", tags=STATUS, summary="The workers and the queue", operation_id="read_pool")
+    @app.get("/pool", tags=STATUS_TAGS, summary="The workers and the queue", operation_id="read_pool")
     async def pool() -> PoolResponse:
         """Of the whole service, whichever ingress replica answers; at most a second old."""
         return PoolResponse.of(await read_pool())
 
     @app.head("/livez", include_in_schema=False)
-    @app.get("/livez", tags=STATUS, summary="Does the process answer?", operation_id="livez")
+    @app.get("/livez", tags=STATUS_TAGS, summary="Does the process answer?", operation_id="livez")
     async def livez() -> Health:
         return Health(status="ok", checked="this process answers")
 
     @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
-        tags=STATUS,
+        tags=STATUS_TAGS,
         summary="Can jobs be computed?",
         operation_id="readyz",
         responses=problem_docs(503),

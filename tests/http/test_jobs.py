@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import itertools
 import re
 from dataclasses import replace
 
 import pytest
 
 from app.errors import WorkerLostError
+from app.http.api import IDS_AT_ONCE, job_ids
 from app.job import Batch, BatchResult
 from app.settings import Settings
 from tests.http.client import Client, compute_batch, until, wait_forever
@@ -50,6 +52,12 @@ async def test_the_answer_repeats_the_job_and_names_it() -> None:
     first, second = [(await client.post("/fibonacci", json=body)).json() for _ in range(2)]
     assert body.items() <= first.items()
     assert first["job_id"] != second["job_id"]
+
+
+async def test_no_two_jobs_have_the_same_id() -> None:
+    ids = list(itertools.islice(job_ids(), 3 * IDS_AT_ONCE))
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
 
 
 async def test_the_answer_is_json() -> None:

@@ -16,7 +16,7 @@ from app.job import Batch, BatchResult, Execution, Job
 from app.kernel import Part
 from app.kernels.fibonacci.task import FibonacciTask
 from app.queue.cost import IDLE_SECONDS
-from app.queue.lanes import GATHERED_SECONDS, SHORT_SECONDS
+from app.queue.lanes import GATHERED_SECONDS
 from app.settings import Settings
 from harness.simulated_worker import COST
 from harness.virtual_time import run_virtually
@@ -254,8 +254,7 @@ def test_five_hundred_workers_reach_95_percent_of_the_ideal() -> None:
 def test_at_most_two_batches_are_in_flight_a_worker() -> None:
     async def main() -> None:
         pool = SimulatedPool(3)
-        jobs = (job(2 * SHORT_SECONDS, execution=Execution.LOCAL) for _ in range(30))
-        await asyncio.gather(*(submit(pool, each) for each in jobs))
+        await pool.dispatcher.run(job(1.0, 30))
         assert pool.most_in_flight == 2
 
     run_virtually(main())

@@ -6,8 +6,9 @@ from typing import cast
 
 import pytest
 
+from app.dispatch.liveness import ASK_AT_ONCE
 from app.dispatch.pool import Pool, Worker
-from app.dispatch.retries import ALONE_SECONDS, ASK_AT_ONCE, SILENT_SECONDS, Retries
+from app.dispatch.retries import ALONE_SECONDS, SILENT_SECONDS, Retries
 from app.job import BatchResult
 from app.queue.cost import CostModel
 from app.queue.lanes import Lane

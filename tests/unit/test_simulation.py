@@ -14,7 +14,7 @@ from app.compute import thread
 from app.compute.slices import SLICE_SECONDS
 from app.compute.thread import Results
 from app.job import Batch, Segment
-from app.queue.lanes import SHORT_SECONDS
+from app.queue.lanes import GATHERED_SECONDS
 from benchmarks.simulation.ingress import SimulatedIngress
 from benchmarks.simulation.parameters import Parameters
 from benchmarks.simulation.report import goals, verdict
@@ -46,7 +46,7 @@ def timeline(*batches: tuple[float, float], slowness: float = 1.0) -> list[float
 
     async def batch(worker: SimulatedWorker, moment: float, seconds: float) -> float:
         await asyncio.sleep(moment)
-        await worker.compute(seconds, short=seconds <= SHORT_SECONDS)
+        await worker.compute(seconds, short=seconds <= GATHERED_SECONDS)
         return asyncio.get_running_loop().time()
 
     async def main() -> list[float]:
@@ -90,7 +90,7 @@ def test_a_simulated_worker_takes_the_turns_of_the_real_thread(monkeypatch: pyte
     async def main() -> None:
         computing = thread.ComputeThread()
         runs = [
-            asyncio.create_task(computing.run([segment(number, 10)], short=count * SLICE_SECONDS <= SHORT_SECONDS))
+            asyncio.create_task(computing.run([segment(number, 10)], short=count * SLICE_SECONDS <= GATHERED_SECONDS))
             for number, count in enumerate(num_slices)
         ]
         await asyncio.sleep(0)

@@ -20,11 +20,17 @@ class Worker:
     def __init__(self, **slices: int) -> None:
         self.turns: Turns[Batch] = Turns()
         self.taken: list[str] = []
+        self.batches: list[Batch] = []
         for name, count in slices.items():
             self.add(name, count)
 
     def add(self, name: str, slices: int, *, short: bool = True) -> None:
-        self.turns.add(Batch(name, slices, short=short))
+        self.batches.append(Batch(name, slices, short=short))
+        self.turns.add(self.batches[-1])
+
+    def waiting(self) -> list[Batch]:
+        """All that are not done."""
+        return [batch for batch in self.batches if batch.left]
 
     def run(self, slices: int) -> str:
         """Whose the next slices are."""
@@ -53,6 +59,19 @@ def test_a_batch_gets_its_part_of_the_slices_however_many_newcomers_there_are(sl
     (last,) = [at for at, name in enumerate(worker.taken) if name == "a"][-1:]
     assert worker.taken.count("a") == slices
     assert last <= 2 * slices + 20
+
+
+@pytest.mark.parametrize("slices", [2, 4, EXPRESS_SLICES])
+def test_a_short_batch_gets_its_part_beside_as_many_others_as_an_ingress_sends(slices: int) -> None:
+    """There are always two others, and a long one."""
+    worker = Worker(a=slices)
+    worker.add("l", 10_000, short=False)
+    worker.run(2)
+    while "a" in {batch.name for batch in worker.waiting()}:
+        for _ in range(2 - sum(batch.name == "n" for batch in worker.waiting())):
+            worker.add("n", 4)
+        worker.run(1)
+    assert len(worker.taken) <= 7 * slices + 6
 
 
 def test_one_that_has_begun_goes_on_beside_those_of_a_few_slices() -> None:
