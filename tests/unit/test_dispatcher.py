@@ -17,6 +17,9 @@ from app.kernel import Part
 from app.kernels.fibonacci.task import FibonacciTask
 from app.queue.cost import IDLE_SECONDS
 from app.queue.lanes import GATHERED_SECONDS
+from app.queue.live_job import LiveJob
+from app.queue.remainder import Remainder
+from app.queue.waiting import WaitingJobs
 from app.settings import Settings
 from harness.simulated_worker import COST
 from harness.virtual_time import run_virtually
@@ -444,6 +447,33 @@ def test_a_job_rides_along_only_if_the_batch_stays_short() -> None:
         pool = SimulatedPool(1)
         await asyncio.gather(*(submit(pool, job(n * MILLISECOND)) for n in (1, 9, 9, 9, 9, 9)))
         assert [len(call.batch.segments) for call in pool.calls] == [1, 4, 1]
+
+    run_virtually(main())
+
+
+def test_who_is_short_is_not_longer_where_other_work_uses_the_cores() -> None:
+    """Each of 8 ms takes 32 ms, and so much CPU time goes into a batch as elsewhere."""
+
+    async def main() -> None:
+        pool = SimulatedPool(1, speed=0.25)
+        pool.dispatcher.cost.speed = 0.25
+        await asyncio.gather(*(submit(pool, job(8 * MILLISECOND)) for _ in range(11)))
+        assert all(call.batch.short for call in pool.calls)
+        assert [len(call.batch.segments) for call in pool.calls[:2]] == [1, 5]
+
+    run_virtually(main())
+
+
+def test_nobody_rides_with_a_piece_of_a_long_job() -> None:
+    async def main() -> None:
+        waiting = WaitingJobs(ROOMY, COST)
+        jobs = (job(0.025, 50), job(MILLISECOND))
+        long, small = (LiveJob(number, each, Remainder(each, COST), 0.0) for number, each in enumerate(jobs))
+        waiting.add(long)
+        waiting.add(small)
+        pieces = waiting.cut_batch(long, num_workers=100)
+        assert pieces[0].seconds < GATHERED_SECONDS - MILLISECOND
+        assert [piece.live_job for piece in pieces] == [long]
 
     run_virtually(main())
 
