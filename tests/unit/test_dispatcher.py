@@ -471,7 +471,7 @@ def test_nobody_rides_with_a_piece_of_a_long_job() -> None:
         long, small = (LiveJob(number, each, Remainder(each, COST), 0.0) for number, each in enumerate(jobs))
         waiting.add(long)
         waiting.add(small)
-        pieces = waiting.cut_batch(long, num_workers=100)
+        pieces = waiting.cut_batch(long, num_workers=40)
         assert pieces[0].seconds < GATHERED_SECONDS - MILLISECOND
         assert [piece.live_job for piece in pieces] == [long]
 
