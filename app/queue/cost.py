@@ -23,8 +23,10 @@ NOISE_VARIANCE = 0.1**2
 """A batch's CPU time on a shared machine varies by about a tenth."""
 MIN_SECONDS = 0.005
 """Nothing about the constants is learnt from a cheaper batch: its time is mostly that of cold caches."""
-DRIFT_VARIANCE = 0.02**2
-"""How far a constant is believed to move from one batch to the next: caches, neighbours, clocks."""
+DRIFT_VARIANCE = 0.01**2
+"""How far a constant is believed to move in a core-second of batches: caches, neighbours, clocks. A
+neighbour on the same core makes batches cost a third more, for a second or two, and then no longer: the queue will see
+both."""
 MACHINE_VARIANCE = 2.0**2
 """How far the machine may be from the one measured on, all constants alike, before the first batch."""
 CONSTANT_VARIANCE = 0.5**2
@@ -62,7 +64,7 @@ class Prices:
         shares = [default * amount / core_seconds for default, amount in zip(self._defaults, work, strict=True)]
         for i in kinds:
             if covariance[i][i] < CONSTANT_VARIANCE:
-                covariance[i][i] += DRIFT_VARIANCE * factors[i] ** 2
+                covariance[i][i] += DRIFT_VARIANCE * core_seconds * factors[i] ** 2
         projected = [sum(c * s for c, s in zip(row, shares, strict=True)) for row in covariance]
         spread = NOISE_VARIANCE + sum(s * p for s, p in zip(shares, projected, strict=True))
         error = 1 - sum(s * f for s, f in zip(shares, factors, strict=True))

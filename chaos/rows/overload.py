@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import httpx
 import psutil
@@ -19,7 +19,7 @@ from chaos.load import open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import OK, TOO_MANY
 from chaos.rows.serving import HAPROXY, INGRESS
-from chaos.rows.timing import ADMITTED_SECONDS, health_checks, probe_until, retry_slack
+from chaos.rows.timing import ADMITTED_SECONDS, BACK_SECONDS, Wait, health_checks, missed, probe_until
 from chaos.stage import Stage
 from harness import bounds
 from harness.figures import percentile
@@ -35,8 +35,7 @@ BACK_JOBS = (
 )
 """The smallest and the largest kind of the load's mixture, in turn."""
 MOST_BACK = 6
-BACK_SECONDS = 0.25
-"""So many refused callers, one at a time, post their job again so often: no load beside the load."""
+"""So many refused callers, one at a time, post their job again (every ``BACK_SECONDS``): no load beside the load."""
 FILLING_SECONDS = 60.0
 """While the queue fills, what is half done is not answered: this does not count as work done."""
 MAX_QUEUED_SECONDS = Settings().max_queued_seconds
@@ -73,7 +72,6 @@ def overloaded(stage: Stage, seconds: float = 180) -> Outcome:
     late = percentile([request.sent - request.due for request in record.requests], 99)
     refused_limit = bounds.REFUSAL_P99 + min(late, MOST_LATE)  # the generator reads its answers as late as it sends
     waits = come_back.result()
-    missed_by = [max(0.0, abs(wait.said - wait.real) - retry_slack(wait.real)) for wait in waits] or [0.0]
     neither = [request for request in record.failures if request.status != TOO_MANY]
     promised = [
         Check("goodput / peak, jobs", jobs_per_second / peak.peak_per_second, bounds.OVERLOAD_GOODPUT, ">="),
@@ -104,9 +102,7 @@ def overloaded(stage: Stage, seconds: float = 180) -> Outcome:
         Check("without Retry-After", sum(r.retry_after is None for r in record.refused), 0),
         Check("last answer after, s", drained_after),
         Check("refused callers that came back until they were let in", len(waits)),
-        Check(
-            "Retry-After missed their wait by more than it may (median), s", statistics.median(missed_by), BACK_SECONDS
-        ),
+        missed(waits),
         *stage.left_behind(),
         may_fail=None,
     )
@@ -114,14 +110,6 @@ def overloaded(stage: Stage, seconds: float = 180) -> Outcome:
     told = ", ".join(f"{wait.said:g} and {wait.real:.1f}" for wait in waits)
     outcome.notes += [f"Retry-After and the wait, s: {told}"] if waits else []
     return outcome
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What a refused caller was told, and how long it had to come back until it was let in; seconds."""
-
-    said: float
-    real: float
 
 
 async def _come_back(url: str, seconds: float) -> list[Wait]:

@@ -153,7 +153,7 @@ def test_the_first_batch_tells_the_speed_of_the_machine() -> None:
 def test_follows_a_machine_that_becomes_slower() -> None:
     cost, slower = CostModel(), priced((2.0, 2.0, 2.0))
     watch(cost, CostModel(), num_batches=50, noise=0.03)
-    watch(cost, slower, num_batches=100, noise=0.03)
+    watch(cost, slower, num_batches=300, noise=0.03)
     assert_agree(cost, slower)
 
 
