@@ -33,8 +33,8 @@ class Part:
     found: JsonValue = None
     """Small: at most 1 MB as JSON once all parts are joined."""
     opens: str | None = None
-    """What is at its beginning; ``closes`` is what is at its end: each must equal its neighbour's. Nothing compares
-    them yet."""
+    """What is at its beginning, by another algorithm than ``closes``, what is at its end: each must equal its
+    neighbour's. With both, a piece needs no check of its own but at a line's end. A digest will do."""
     closes: str | None = None
 
 

@@ -90,6 +90,16 @@ def saboteurs(*changes: Change) -> Iterator[Stage]:
 
 
 @contextmanager
+def liars(*changes: Change) -> Iterator[Stage]:
+    """Three workers, of which one lies whenever it is asked to: so a third one can be asked who is right."""
+    with TemporaryDirectory(prefix="fibonacci-chaos-") as name:
+        folder = Path(name)
+        with staged(sabotaged(folder), *changes, cpus=3) as stage:
+            stage.folder = folder
+            yield stage
+
+
+@contextmanager
 def poisonable(*changes: Change) -> Iterator[Stage]:
     """Workers that can be poisoned. None lies: where only a liar is left, an honest job too fails its check twice."""
     with TemporaryDirectory(prefix="fibonacci-chaos-") as name:
@@ -186,6 +196,7 @@ ROWS = (
     Row("start-hampered", "HAProxy's manager, `kill -9` as the service starts", hampered, serving.started_anyway,
         False),
     Row("flipped-bits", "a worker that flips a bit in every fifth segment", saboteurs, workers.flipped_bits),
+    Row("lies", "a worker that lies in all its sums, then in its seeds, then in its digests", liars, workers.lied_to),
     Row("poison", "a job that kills every worker it meets", poisonable, workers.poisoned),
     Row("five-killed", "five of five workers at once, `kill -9`", five_workers, workers.all_killed),
     Row("grpc-worker-killed", "with gRPC, one worker, once, `kill -9`", over_grpc, workers.one_killed),

@@ -1,9 +1,10 @@
 """The service with workers that one can turn against it: a test's import path, never the product's.
 
 ``build`` is ``deployments.application.build`` with another worker class. One worker flips a bit in some of what
-it generates; every worker dies of the poison job.
+it generates, or lies in other ways; every worker dies of the poison job.
 """
 
+import contextlib
 import os
 from pathlib import Path
 from unittest import mock
@@ -23,23 +24,35 @@ LIAR_FILE = "FIBONACCI_CHAOS_LIAR"
 """An environment variable with a path. The one worker that creates the file lies."""
 POISONED_FILE = "poisoned"
 """Beside the liar's: a line from every worker that died of poison, how many other jobs were in the batch."""
+LIES_FILE = "lies"
+"""Beside it, too: if it is there, every segment of the liar is wrong in what it says."""
+IN_SUMS, IN_SEEDS, IN_DIGESTS = LIES = ("sums", "seeds", "digests")
 TRUTHS_BETWEEN_LIES = 4
 
 
 class LyingGenerator(TermGenerator):
-    """Every few segments, one bit of the last term is wrong."""
+    """Every few segments, one bit of the last term is wrong; or each segment, in what ``LIES_FILE`` says."""
 
     made = 0
 
     def __init__(self, start: int, stop: int) -> None:
         super().__init__(start, stop)
         LyingGenerator.made += 1
-        self._lies = LyingGenerator.made % (TRUTHS_BETWEEN_LIES + 1) == 0
+        with contextlib.suppress(FileNotFoundError):
+            self._lies_in = Path(os.environ[LIAR_FILE]).with_name(LIES_FILE).read_text()
+            if self._lies_in == IN_SEEDS and start > 0:
+                self._upper = xmpz(self._upper ^ 1)
+            return
+        self._lies_in = IN_SUMS if LyingGenerator.made % (TRUTHS_BETWEEN_LIES + 1) == 0 else ""
 
     def _generate(self, num_terms: int) -> None:
         super()._generate(num_terms)
-        if self._lies and self.done:
+        if self._lies_in == IN_SUMS and self.done:
             self._lower = xmpz(self._lower ^ 1)
+
+    def digest(self) -> str:
+        """The same lie about the same pair, each time."""
+        return super().digest()[:: -1 if self._lies_in == IN_DIGESTS else 1]
 
 
 class FibonacciWorker(worker.FibonacciWorker):

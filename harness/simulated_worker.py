@@ -143,5 +143,13 @@ def result_of(segment: Segment, slowness: float = 1.0) -> SegmentResult:
         count=segment.count,
         verified=True,
         compute_seconds=slowness * COST.batch_seconds([segment]),
-        part=Part({"index": segment.stop - 1} if segment.stop == segment.task.length > 0 else None),
+        part=Part(
+            {"index": segment.stop - 1} if segment.stop == segment.task.length > 0 else None,
+            opens=_pair_at(segment.start) if segment.start > 0 else None,
+            closes=_pair_at(segment.stop) if segment.stop < segment.task.length else None,
+        ),
     )
+
+
+def _pair_at(place: int) -> str:
+    return f"the pair at {place}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from app.dispatch.dispatcher import Dispatcher
 from app.errors import WorkerLostError
 from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment, SegmentResult
+from app.kernel import Part
 from app.kernels.fibonacci.task import FibonacciTask
 from app.settings import Settings
 from harness.simulated_worker import COST, SimulatedWorker, result_of
@@ -109,6 +110,8 @@ class SimulatedPool:
         """Segments that kill the worker that begins them."""
         self.is_wrong: Callable[[str, Segment], bool] = lambda *_: False
         """Segments that this worker computes wrongly."""
+        self.finds: Callable[[str, Segment, Part], Part] = lambda _, __, part: part
+        """What this worker says that it found, instead of the truth."""
         self.replacement_seconds: float | None = None
         """How long after a loss a new worker joins; None: never."""
         self._latency_seconds = latency_seconds
@@ -253,7 +256,9 @@ class SimulatedPool:
             await link.wait()
 
     def _result(self, worker_id: str, segment: Segment) -> SegmentResult:
-        return replace(result_of(segment, 1 / self._speed), verified=not self.is_wrong(worker_id, segment))
+        result = result_of(segment, 1 / self._speed)
+        part = self.finds(worker_id, segment, result.part or Part())
+        return replace(result, verified=not self.is_wrong(worker_id, segment), part=part)
 
 
 def submit(pool: SimulatedPool, *jobs: Job, timeout_seconds: float | None = None) -> "asyncio.Task[list[JobResult]]":

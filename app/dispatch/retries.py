@@ -48,7 +48,7 @@ class Retries:
             if not piece.wanted:
                 self._forget(piece)
                 continue
-            alike = (piece.lane, piece.shunned_worker_id, *piece.worker_ids)
+            alike = (piece.lane, piece.shunned, *piece.worker_ids)
             worker = self._idle(piece)
             if worker is None and alike not in in_vain:
                 if soonest_first is None:  # once for all pieces: in a large pool it takes long
@@ -83,8 +83,9 @@ class Retries:
         if emptying is not None and emptying.guest is piece and not emptying.in_flight:
             return emptying
         doubtful = []
+        unfit = {*piece.worker_ids, *self._shunned(piece)}
         for worker in self._pool.idle.values():
-            if worker.worker_id == piece.shunned_worker_id or worker.worker_id in piece.worker_ids:
+            if worker.worker_id in unfit:
                 continue
             if self._pool.trusts(worker):
                 self._pool.invite(worker, piece)
@@ -118,9 +119,13 @@ class Retries:
             self._pool.invite(soonest, piece)
         return None
 
-    def _unfit(self, piece: Piece, now: float) -> set[str | None]:
-        """The workers that have it, and the one that it shuns, unless none of the others answers."""
-        unfit = {*piece.worker_ids, piece.shunned_worker_id}
+    def _shunned(self, piece: Piece) -> tuple[str, ...]:
+        """The worst ones, so that one is left."""
+        return piece.shunned[: max(0, len(self._pool) - 1)]
+
+    def _unfit(self, piece: Piece, now: float) -> set[str]:
+        """The workers that have it, and those that it shuns, unless none of the others answers."""
+        unfit = {*piece.worker_ids, *self._shunned(piece)}
         others = (worker for worker in self._pool if worker.worker_id not in unfit)
         return set(piece.worker_ids) if all(self._is_silent(worker, now) for worker in others) else unfit
 

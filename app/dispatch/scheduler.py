@@ -110,7 +110,8 @@ class Scheduler:
             worker = self._liveness.worker_for(lane)
             if worker is None or (lane is Lane.EXPRESS and self._gathers(worker)):
                 return
-            self._send(worker, self._waiting.cut_batch(live_job, len(self._pool)))
+            num_idle = len(self._pool.idle) // self._num_ingresses  # of which others have seen no more
+            self._send(worker, self._waiting.cut_batch(live_job, len(self._pool), num_idle))
 
     def _gathers(self, worker: Worker) -> bool:
         """Whether to hold small jobs back so that they share a batch, although ``worker``, the best one, has room.
@@ -196,15 +197,16 @@ class Scheduler:
             except ComputationError as failure:  # the kernel's
                 live_job.fail(failure)
                 continue
-            for wrong in again:
-                wrong.seconds = self._cost.batch_seconds(wrong.segments)
-                live_job.out_seconds += wrong.seconds
+            for new in again:
+                new.seconds = self._cost.batch_seconds(new.segments)
+                live_job.out_seconds += new.seconds
             self._admission.settle(live_job)
-            for wrong in again:
-                logger.error("a segment failed its check on worker %s", result.worker_id)
-                if wrong.failed_checks >= MAX_FAILED_CHECKS:
+            for new in again:
+                what = "workers disagree: %s" if new.is_referee else "a segment failed its check on worker %s"
+                logger.error(what, " and ".join(new.shunned))
+                if new.failed_checks >= MAX_FAILED_CHECKS:
                     live_job.fail(ComputationError("a segment failed its check twice"))
-                self._retries.add(wrong)
+                self._retries.add(new)
         if any(piece.late for piece in flight.pieces):
             self._stop_unwanted()
 
@@ -222,7 +224,7 @@ class Scheduler:
                 failure.__cause__ = error
                 piece.live_job.fail(failure)
             elif not flight.late:  # else it has been sent again already
-                piece.shunned_worker_id = flight.worker.worker_id
+                piece.shunned = (flight.worker.worker_id,)
                 self._retries.add(piece)
 
     def _look(self, now: float, stood_still_seconds: float) -> bool:
@@ -248,7 +250,7 @@ class Scheduler:
             logger.warning("a batch is late on worker %s: computing it elsewhere", flight.worker.worker_id)
             for piece in flight.pieces:
                 piece.late = True
-                piece.shunned_worker_id = flight.worker.worker_id
+                piece.shunned = (flight.worker.worker_id,)
                 self._retries.add(piece)
 
     def _stop_unwanted(self) -> None:

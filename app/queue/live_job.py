@@ -9,6 +9,7 @@ from app.kernel import Part
 from app.queue.lanes import Lane
 from app.queue.parts import Parts
 from app.queue.remainder import Remainder
+from app.queue.seams import Dispute, Held, Seams, Verdict
 
 MAX_BATCH_RECORDS = 1_000
 
@@ -17,8 +18,8 @@ class Piece:
     """One job's part of a batch. It keeps its identity when it has to be sent again."""
 
     __slots__ = (
-        "failed_checks", "first_line", "lane", "late", "live_job", "record", "returned",
-        "seconds", "segments", "shunned_worker_id", "used_attempts", "worker_ids",
+        "failed_checks", "first_line", "is_referee", "lane", "late", "live_job", "record", "returned",
+        "seconds", "segments", "shunned", "used_attempts", "worker_ids",
     )  # fmt: skip
 
     def __init__(
@@ -41,8 +42,10 @@ class Piece:
         """It was not back in time, and has been sent to a second worker."""
         self.returned = False
         self.record: BatchRecord | None = None
-        self.shunned_worker_id: str | None = None
-        """The worker that lost it or got it wrong: it goes to another if there is one."""
+        self.shunned: tuple[str, ...] = ()
+        """The workers that lost it or got it wrong, the worst first: it goes to others if there are any."""
+        self.is_referee = False
+        """Whether it is there to find what stands at a seam, which its one, empty segment is at."""
         self.worker_ids: list[str] = []
         """The workers that have it: none, one, or more if it was late on one."""
 
@@ -56,7 +59,16 @@ class Piece:
         piece = Piece(self.live_job, (segment,), line, 0.0, self.lane)
         piece.used_attempts = self.used_attempts + 1
         piece.failed_checks = self.failed_checks + 1
-        piece.shunned_worker_id = wrong_worker_id
+        piece.shunned = (wrong_worker_id,)
+        piece.is_referee = self.is_referee
+        return piece
+
+    def referee(self, dispute: Dispute) -> "Piece":
+        """A piece that decides a dispute in which this one takes part."""
+        here = Segment(self.live_job.job.task, dispute.place, dispute.place)
+        piece = Piece(self.live_job, (here,), dispute.line, 0.0, self.lane)
+        piece.shunned = dispute.distrusted
+        piece.is_referee = True
         return piece
 
 
@@ -79,6 +91,9 @@ class LiveJob:
         self._missing_lines = job.task.num_lines  # what counts when they are all empty
         self._parts = Parts(job.task)
         """Of the last line; all lines are equal."""
+        self._seams = Seams()
+        self._pieces: dict[Held, Piece] = {}
+        """What each segment that is not known to be right came back in."""
         self._num_segments = 0
         self._num_recomputed = 0
         self._num_batches = 0
@@ -125,22 +140,26 @@ class LiveJob:
         dispatched_at: float,
         now: float,
     ) -> list[Piece]:
-        """Count what a worker did; returns what failed its check, as pieces to compute again.
+        """Count what a worker did; returns what has to be computed therefore: what was wrong, and referees.
 
-        Raises ``ComputationError`` if what was found cannot be joined.
+        Raises ``ComputationError`` if what was found cannot be joined, or no two workers agree.
         """
         piece.returned = True
         line = piece.first_line
         num_units = 0
-        wrong: list[Piece] = []
+        again: list[Piece] = []
         for segment, done in zip(piece.segments, results, strict=True):
             expected = (segment.stop - segment.start) * segment.count
-            if done.verified and (done.num_units, done.count) == (expected, segment.count):
-                num_units += done.num_units
-                self._count(segment, done, line)
+            if not done.verified or (done.num_units, done.count) != (expected, segment.count):
+                again.append(self._again(piece, segment, line, result.worker_id))
+            elif piece.is_referee:
+                found = (done.part or Part()).opens
+                again += self._judged(self._seams.judge(line, segment.start, result.worker_id, found), piece)
             else:
-                self._num_recomputed += segment.count
-                wrong.append(piece.again(segment, line, result.worker_id))
+                num_units += done.num_units
+                held = Held(segment, line, done, result.worker_id)
+                self._pieces[held] = piece
+                again += self._judged(self._seams.add(held), piece)
             line += segment.count if segment.stop == self.job.task.length else 0
         compute_seconds = sum(done.compute_seconds for done in results)
         self._compute_seconds += compute_seconds
@@ -154,7 +173,24 @@ class LiveJob:
             record.compute_seconds = compute_seconds
         if self._missing_units == 0 and self._missing_lines == 0 and self.alive:
             self.finished.set_result(self._result(now))
-        return wrong
+        return again
+
+    def _judged(self, verdict: Verdict, piece: Piece) -> list[Piece]:
+        for held in verdict.right:
+            del self._pieces[held]
+            self._count(held.segment, held.done, held.line)
+        again = [self._undo(held) for held in verdict.wrong]
+        return again + [piece.referee(dispute) for dispute in verdict.disputes]
+
+    def _undo(self, held: Held) -> Piece:
+        piece = self._pieces.pop(held)
+        if piece.record is not None:
+            piece.record.num_units -= held.done.num_units
+        return self._again(piece, held.segment, held.line, held.worker_id)
+
+    def _again(self, piece: Piece, segment: Segment, line: int, worker_id: str) -> Piece:
+        self._num_recomputed += segment.count * (not piece.is_referee)
+        return piece.again(segment, line, worker_id)
 
     def _count(self, segment: Segment, done: SegmentResult, line: int) -> None:
         task = self.job.task

@@ -3,9 +3,6 @@
 from app.job import Execution, Job, Segment
 from app.queue.cost import CostModel
 
-OVERHEAD_LIMIT = 20
-"""A piece costs at least this many times its own seed and check, or they would dominate."""
-
 SNAP = 1.2
 """A piece may cost this many times what was asked for if that saves a cut inside a line."""
 
@@ -49,9 +46,16 @@ class Remainder:
         """What it is predicted to cost."""
         return self.seconds * self._cost.speed
 
-    def floor_seconds(self, floor_seconds: float) -> float:
-        """The least a piece cut here should cost."""
-        return max(floor_seconds, OVERHEAD_LIMIT * self._cost.seconds(self._task, self._position, self._position))
+    @property
+    def cut_seconds(self) -> float:
+        """What the next cut costs by itself: another beginning and check."""
+        return self._cost.seconds(self._task, self._position, self._position)
+
+    @property
+    def mean_cut_seconds(self) -> float:
+        """What a cut costs in the middle of what is left of the line: cuts cost the more, the further they are."""
+        middle = (self._position + self._task.length) // 2
+        return self._cost.seconds(self._task, middle, middle)
 
     def cut(self, seconds: float) -> tuple[Segment, ...]:
         """The next piece, of about ``seconds`` of predicted work; at least one unit, or one empty line.

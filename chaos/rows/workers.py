@@ -15,7 +15,7 @@ from chaos.jobs import JobSpec
 from chaos.load import all_at_once, open_loop
 from chaos.outcome import Check, Outcome, outcome_of
 from chaos.record import Record
-from chaos.saboteur import POISON_SIZE, POISONED_FILE
+from chaos.saboteur import LIES, LIES_FILE, POISON_SIZE, POISONED_FILE
 from chaos.stage import Stage
 from harness import bounds
 from harness.figures import percentile
@@ -30,6 +30,7 @@ SETTLE_SECONDS = 3.0
 POISON = JobSpec(POISON_SIZE, 1)
 HELD = JobSpec(300_000, 24)
 """Five core-seconds: still computed a second later."""
+LONG_LINE = JobSpec(3_000_000, 1)
 NEIGHBOUR, NEIGHBOURS = JobSpec(20_000, 1), 20
 """Small, but so many and large enough that they gather in batches; so many before the poison and so many after it."""
 
@@ -160,6 +161,20 @@ def flipped_bits(stage: Stage, seconds: float = 20) -> Outcome:
         time.sleep(seconds)
     recomputed = sum(request.num_recomputed for request in record.succeeded)
     return outcome_of(record, Check("segments recomputed", recomputed, 1, ">="), *stage.left_behind())
+
+
+def lied_to(stage: Stage) -> Outcome:
+    """A long sequence for each kind of lie, cut over three workers: often both neighbours of a cut are on the liar."""
+    if stage.folder is None:
+        raise RuntimeError("the workers are not sabotaged")
+    record, recomputed = Record(), {}
+    for lie in LIES:
+        (stage.folder / LIES_FILE).write_text(lie)
+        posted = all_at_once(stage.url, [LONG_LINE])
+        record.requests += posted.requests
+        recomputed[lie] = sum(request.num_recomputed for request in posted.succeeded)
+    checks = (Check(f"recomputed because of {lie}", number, 1, ">=") for lie, number in recomputed.items())
+    return outcome_of(record, *checks, *stage.left_behind())
 
 
 def poisoned(stage: Stage, seconds: float = 20) -> Outcome:

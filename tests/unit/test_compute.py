@@ -107,8 +107,22 @@ def test_counts_the_terms_of_every_segment() -> None:
 
 def test_a_last_term_is_found_where_a_sequence_ends() -> None:
     silent, asking = results_of(segment(0, 100, length=101), segment(40, 100, count=3))
-    assert silent.part == Part()
-    assert asking.part == Part(asdict(LastTerm.of(99, gmpy2.fib(99))))
+    assert silent.part == Part(closes=TermGenerator(100, 100).digest())
+    assert asking.part == Part(asdict(LastTerm.of(99, gmpy2.fib(99))), opens=TermGenerator(40, 40).digest())
+
+
+def test_neighbours_agree_about_the_cut_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One has added up to it, the other begins there by another algorithm; neither is checked in another way."""
+    monkeypatch.setattr(TermGenerator, "verify", lambda _: False)
+    left, right, here = results_of(
+        segment(0, 700, length=1_001), segment(700, 1_000, length=1_001), segment(700, 700, length=1_001)
+    )
+    assert left.verified
+    assert right.verified
+    assert left.part is not None
+    assert right.part is not None
+    assert left.part.closes == right.part.opens is not None
+    assert here.part == Part(None, left.part.closes, left.part.closes)
 
 
 def test_the_last_term_of_many_sequences_is_described_once(monkeypatch: pytest.MonkeyPatch) -> None:

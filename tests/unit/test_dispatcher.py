@@ -471,11 +471,44 @@ def test_nobody_rides_with_a_piece_of_a_long_job() -> None:
         long, small = (LiveJob(number, each, Remainder(each, COST), 0.0) for number, each in enumerate(jobs))
         waiting.add(long)
         waiting.add(small)
-        pieces = waiting.cut_batch(long, num_workers=40)
+        pieces = waiting.cut_batch(long, num_workers=40, num_idle=0)
         assert pieces[0].seconds < GATHERED_SECONDS - MILLISECOND
         assert [piece.live_job for piece in pieces] == [long]
 
     run_virtually(main())
+
+
+def first_piece(num_workers: int, num_idle: int, others: int = 0, terms: int = 10_000_000) -> tuple[float, float]:
+    """The seconds of the first piece of one long line, and those of the cut behind it."""
+
+    async def main() -> tuple[float, float]:
+        waiting, jobs = WaitingJobs(ROOMY, COST), [job_of(terms), *[job_of(terms)] * others]
+        live_jobs = [LiveJob(number, each, Remainder(each, COST), 0.0) for number, each in enumerate(jobs)]
+        for live_job in live_jobs:
+            waiting.add(live_job)
+        waiting.cut_batch(live_jobs[0], num_workers, num_idle)
+        (piece,) = waiting.cut_batch(live_jobs[0], num_workers, num_idle)
+        return piece.seconds, live_jobs[0].remainder.cut_seconds
+
+    return run_virtually(main())
+
+
+def test_idle_workers_get_a_piece_each_although_that_costs_more() -> None:
+    idle, cut = first_piece(1_000, 1_000, terms=3_000_000)
+    busy, _ = first_piece(1_000, 0, terms=3_000_000)
+    assert cut < idle < 0.2
+    assert busy > 0.4
+
+
+def test_while_others_wait_a_piece_costs_many_times_its_cut() -> None:
+    busy, cut = first_piece(1_000, 1_000, others=1)
+    assert busy > 20 * 0.9 * cut
+
+
+def test_no_more_pieces_are_made_than_can_be_sent_before_they_end() -> None:
+    """Sending takes half a millisecond of the ingress for each: a job of two seconds is over before 1,000 are sent."""
+    seconds, _ = first_piece(1_000, 1_000, terms=1_000_000)
+    assert 0.02 < seconds < 0.06
 
 
 def test_each_job_of_a_coalesced_batch_gets_only_its_own() -> None:

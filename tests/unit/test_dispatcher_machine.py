@@ -494,7 +494,7 @@ class DispatcherMachine(RuleBasedStateMachine):
         """Other than the one that failed at it, or that still has it."""
         for piece in self.pool.dispatcher._scheduler._retries:
             if piece.wanted:
-                assert self.idle_workers() <= {piece.shunned_worker_id, *piece.worker_ids}
+                assert self.idle_workers() <= {*piece.shunned, *piece.worker_ids}
 
     @invariant()
     def who_is_not_answered_is_held_and_nobody_else(self) -> None:

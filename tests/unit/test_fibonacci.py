@@ -158,6 +158,24 @@ def test_a_wrong_lower_number_is_caught() -> None:
     assert not terms.verify()
 
 
+@given(st.integers(0, 20_000), st.integers(0, 3_000))
+def test_where_one_ends_by_additions_the_next_begins_by_doubling(start: int, length: int) -> None:
+    assert generated(start, start + length).digest() == TermGenerator(start + length, start + length + 1).digest()
+
+
+@pytest.mark.parametrize("bit", [0, 1, 63, 64, 500])
+def test_a_flipped_bit_changes_the_digest(bit: int) -> None:
+    assert tampered(generated(0, 1_000), bit).digest() != generated(0, 1_000).digest()
+
+
+def test_a_digest_tells_the_numbers_apart() -> None:
+    """Their bytes, one after the other, are the same: 0x01 and 0x0203, 0x0102 and 0x03 (little-endian)."""
+    one, other = TermGenerator(0, 0), TermGenerator(0, 0)
+    one._lower, one._upper = gmpy2.xmpz(0x01), gmpy2.xmpz(0x0302)
+    other._lower, other._upper = gmpy2.xmpz(0x0201), gmpy2.xmpz(0x03)
+    assert one.digest() != other.digest()
+
+
 def test_generated_terms_are_not_what_is_checked_against() -> None:
     terms = TermGenerator(0, 100)
     terms.position = 100  # claims terms that nobody generated

@@ -72,9 +72,7 @@ def test_all_that_is_wrong_goes_again_as_pieces_of_their_own() -> None:
         again = come_back(piece, [replace(right(segment), verified=False) for segment in REST_AND_TWO])
         rest, two = REST_AND_TWO
         assert [(wrong.segments, wrong.first_line) for wrong in again] == [((rest,), 1), ((two,), 2)]
-        assert {(wrong.used_attempts, wrong.failed_checks, wrong.shunned_worker_id) for wrong in again} == {
-            (1, 1, "w1")
-        }
+        assert {(wrong.used_attempts, wrong.failed_checks, wrong.shunned) for wrong in again} == {(1, 1, ("w1",))}
         for wrong in again:
             come_back(wrong, [right(segment) for segment in wrong.segments])
         come_back(Piece(live_job, (segment(0, 100),), 0, 0.0, Lane.FULL), [right(segment(0, 100))])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.job import Execution, Job, Segment
 from app.kernels.fibonacci.task import FibonacciTask
 from app.queue.cost import CostModel
-from app.queue.remainder import OVERHEAD_LIMIT, SNAP, Remainder
+from app.queue.remainder import SNAP, Remainder
 
 SIZES = st.one_of(st.integers(0, 50), st.integers(0, 3_000_000))
 BUDGETS = st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1e-3), st.floats(1e-3, 100.0)), min_size=1, max_size=200)
@@ -62,7 +62,7 @@ def test_a_piece_costs_about_what_was_asked_for(size: int, num_lines: int, budge
     for asked in budgets:
         if left.exhausted:
             return
-        seconds = left.floor_seconds(asked)
+        seconds = max(asked, 20 * left.cut_seconds)
         predicted = cost.batch_seconds(left.cut(seconds))
         assert predicted <= SNAP * seconds * 1.03
 
@@ -120,13 +120,8 @@ def test_a_cut_that_begins_inside_a_line_takes_whole_ones_behind_it() -> None:
     assert stretches(left.cut(2.6 * each)) == [(head.stop, 100_000), (0, 100_000, 2)]
 
 
-def test_the_floor_keeps_seed_and_check_a_small_part() -> None:
-    left, cost = remainder_of(10_000_000), CostModel()
+def test_a_cut_costs_the_more_the_further_it_is() -> None:
+    left = remainder_of(10_000_000)
+    assert left.cut_seconds < left.mean_cut_seconds
     left.cut(100.0)
-    (segment,) = left.cut(left.floor_seconds(0.010))
-    overhead = cost.seconds(segment.task, segment.start, segment.start)
-    assert cost.batch_seconds([segment]) >= 0.99 * OVERHEAD_LIMIT * overhead
-
-
-def test_the_floor_is_what_was_asked_for_where_seeds_are_cheap() -> None:
-    assert remainder_of(1_000).floor_seconds(0.010) == 0.010
+    assert 0 < left.cut_seconds < left.mean_cut_seconds

@@ -48,7 +48,7 @@ class Bench:
         """One more that is to be sent again."""
         live_job = LiveJob(0, job_of(10, 1), Remainder(job_of(10, 1), CostModel()), 0.0)
         piece = Piece(live_job, (segment(0, 10),), 0, 0.1, lane)
-        piece.shunned_worker_id = shunned
+        piece.shunned = () if shunned is None else (shunned,)
         piece.worker_ids += has_it
         self.retries.add(piece)
         return piece

@@ -30,6 +30,13 @@ def test_one_worker_without_overhead_is_always_busy() -> None:
     assert outcome.efficiency == pytest.approx(1.0, abs=0.01)
 
 
+def test_one_long_sequence_is_cut_over_the_whole_pool() -> None:
+    """At half a millisecond a batch of one event loop no more than 0.40 can be had."""
+    outcome = simulate(Parameters(sequence_terms=10_000_000, seconds_per_worker=0.0))
+    assert (outcome.num_workers, outcome.num_late) == (1_000, 0)
+    assert outcome.efficiency >= 0.35
+
+
 def test_a_serial_dispatch_bounds_the_throughput() -> None:
     async def main() -> float:
         workers = {f"w{i}": SimulatedWorker(f"w{i}") for i in range(100)}

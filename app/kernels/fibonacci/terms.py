@@ -63,6 +63,14 @@ class TermGenerator:
         upper, lower = gmpy2.fib2(self.position)
         return bool(self._upper == upper and self._lower == lower)
 
+    def digest(self) -> str:
+        """SHA-256 over both numbers of the pair, each as its length and its bytes: 8 and little-endian."""
+        digest = hashlib.sha256()
+        for number in (self._lower, self._upper):
+            num_bytes = (number.bit_length() + 7) // 8
+            digest.update(num_bytes.to_bytes(8, "little") + mpz(number).to_bytes(num_bytes, "little"))
+        return digest.hexdigest()
+
     def last_term(self) -> "LastTerm | None":
         """The last generated term, F(position - 1); None if there is none yet."""
         if self.position == self.start:
