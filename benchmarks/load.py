@@ -7,23 +7,23 @@ import httpx
 from benchmarks import locust_load, wrk
 from benchmarks.loads import LoadError
 from benchmarks.needs import WRK
-from benchmarks.workloads import Effort, long_job
+from benchmarks.workloads import TINY_JOB, Effort, Job, long_job
 
 HELD_ARRIVALS_PER_SECOND = 20
 
 
-def closed_loop(url: str, connections: int, seconds: float) -> dict[str, float]:
-    """Tiny jobs, one after another on each connection."""
+def closed_loop(url: str, connections: int, seconds: float, job: Job = TINY_JOB) -> dict[str, float]:
+    """Jobs, one after another on each connection."""
     if WRK.missing:
-        return locust_load.closed_loop(url, connections, seconds)
-    return wrk.closed_loop(url, connections, seconds)
+        return locust_load.closed_loop(url, connections, seconds, job=job)
+    return wrk.closed_loop(url, connections, seconds, job)
 
 
-def open_loop(url: str, rate: float, seconds: float) -> dict[str, float]:
-    """Tiny jobs at a fixed rate, whether those before are answered or not."""
+def open_loop(url: str, rate: float, seconds: float, job: Job = TINY_JOB) -> dict[str, float]:
+    """Jobs at a fixed rate, whether those before are answered or not."""
     if WRK.missing:
-        return locust_load.open_loop(url, rate, seconds)
-    return wrk.open_loop(url, rate, seconds)
+        return locust_load.open_loop(url, rate, seconds, job=job)
+    return wrk.open_loop(url, rate, seconds, job)
 
 
 def while_pool_is_held(url: str, effort: Effort) -> dict[str, float]:

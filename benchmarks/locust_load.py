@@ -1,4 +1,4 @@
-"""Locust, the load generator that comes from PyPI: tiny jobs in a closed loop, or at a fixed rate in an open one.
+"""Locust, the load generator that comes from PyPI: jobs in a closed loop, or at a fixed rate in an open one.
 
 It runs in a process of its own, because it replaces Python's sockets. In an open loop every latency counts from when
 the request was due, and one that has no answer when measuring ends counts until then.
@@ -11,13 +11,13 @@ import time
 from typing import Any
 
 from benchmarks.loads import LEAD_SECONDS, LINGER_SECONDS, LoadError
-from benchmarks.workloads import TINY_JOB
+from benchmarks.workloads import TINY_JOB, Job
 from harness.figures import percentile
 
 
-def closed_loop(url: str, connections: int, seconds: float) -> dict[str, float]:
+def closed_loop(url: str, connections: int, seconds: float, *, job: Job = TINY_JOB) -> dict[str, float]:
     """Raises ``LoadError`` if a request fails."""
-    latencies = _run(url, {"connections": connections, "seconds": seconds})["latencies_ms"]
+    latencies = _run(url, {"connections": connections, "seconds": seconds, "job": job})["latencies_ms"]
     return {
         "requests_per_second": len(latencies) / seconds,
         "p50_ms": percentile(latencies, 50),
@@ -25,10 +25,12 @@ def closed_loop(url: str, connections: int, seconds: float) -> dict[str, float]:
     }
 
 
-def open_loop(url: str, rate: float, seconds: float, linger_seconds: float = LINGER_SECONDS) -> dict[str, float]:
+def open_loop(
+    url: str, rate: float, seconds: float, linger_seconds: float = LINGER_SECONDS, *, job: Job = TINY_JOB
+) -> dict[str, float]:
     """``linger_seconds``: how long it waits for answers after the last arrival. Raises ``LoadError`` if one fails."""
     count = max(1, round(rate * seconds))
-    result = _run(url, {"rate": rate, "count": count, "linger_seconds": linger_seconds})
+    result = _run(url, {"rate": rate, "count": count, "linger_seconds": linger_seconds, "job": job})
     latencies = result["latencies_ms"]
     return {
         "arrivals_per_second": rate,
@@ -39,7 +41,7 @@ def open_loop(url: str, rate: float, seconds: float, linger_seconds: float = LIN
     }
 
 
-def _run(url: str, load: dict[str, float]) -> dict[str, Any]:
+def _run(url: str, load: dict[str, Any]) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.locust_load", url, json.dumps(load)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (this module)
     if done.returncode:
@@ -50,12 +52,12 @@ def _run(url: str, load: dict[str, float]) -> dict[str, Any]:
     return result
 
 
-def main(url: str, load: dict[str, float]) -> dict[str, Any]:
+def main(url: str, load: dict[str, Any]) -> dict[str, Any]:
     """Put the load on; the latencies, how many requests failed, and how many were sent late."""
     import gevent  # noqa: PLC0415 (only in the load generator)
     from locust.env import Environment  # noqa: PLC0415 (replaces Python's sockets: only in this process)
 
-    environment = Environment(user_classes=[_arrivals(url, load) if "rate" in load else _callers(url)])
+    environment = Environment(user_classes=[_arrivals(url, load) if "rate" in load else _callers(url, load["job"])])
     runner = environment.create_local_runner()
     result: dict[str, Any] = {"latencies_ms": [], "late_ms": []}
     environment.measured = result
@@ -69,7 +71,7 @@ def main(url: str, load: dict[str, float]) -> dict[str, Any]:
     return {**result, "errors": environment.stats.total.num_failures}
 
 
-def _callers(url: str) -> type:
+def _callers(url: str, job: Job) -> type:
     """Each sends its next request when it has the answer."""
     from locust import FastHttpUser, task  # noqa: PLC0415 (likewise)
 
@@ -78,12 +80,12 @@ def _callers(url: str) -> type:
 
         @task  # type: ignore[untyped-decorator]
         def send(self) -> None:
-            self.client.post(url, json=TINY_JOB)
+            self.client.post(url, json=job)
 
     return Caller
 
 
-def _arrivals(url: str, load: dict[str, float]) -> type:
+def _arrivals(url: str, load: dict[str, Any]) -> type:
     """One user that sends every request when it is due, whatever became of those before."""
     import gevent  # noqa: PLC0415 (only in the load generator)
     from locust import FastHttpUser, task  # noqa: PLC0415 (likewise)
@@ -109,7 +111,7 @@ def _arrivals(url: str, load: dict[str, float]) -> type:
             gevent.sleep(max(0, due - time.perf_counter()))
             measured = self.environment.measured
             measured["late_ms"].append((time.perf_counter() - due) * 1e3)
-            self.client.post(url, json=TINY_JOB)
+            self.client.post(url, json=load["job"])
             measured["latencies_ms"].append((time.perf_counter() - due) * 1e3)
 
     return Arrivals

@@ -1,7 +1,9 @@
-"""The most memory that a process has held since a moment. Linux; elsewhere only this process's, since its start."""
+"""How much memory processes hold, and the most that one has held since a moment. Linux; elsewhere only the latter, of
+this process, since its start."""
 
 import resource
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 LEAST_MEGABYTES = 0.25
@@ -19,6 +21,19 @@ def watch(process: int | str = "self") -> float:
 def growth(megabytes_before: float, process: int | str = "self") -> float:
     """Megabytes that the peak since ``watch`` is above what was held then."""
     return max(_peak(Path("/proc", str(process))) - megabytes_before, LEAST_MEGABYTES)
+
+
+def proportional_megabytes(processes: Iterable[int]) -> float:
+    """What they hold together (PSS): what several share counts once, and a process that has just ended not at all."""
+    return sum(map(_proportional_megabytes, processes))
+
+
+def _proportional_megabytes(process: int) -> float:
+    try:
+        lines = Path("/proc", str(process), "smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("Pss:")), 0.0)
 
 
 def _peak(folder: Path) -> float:

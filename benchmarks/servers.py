@@ -21,7 +21,18 @@ from benchmarks.cpus import CPUS
 from benchmarks.loads import LoadError
 from benchmarks.needs import REDIS, Need
 from benchmarks.peers import Run
-from benchmarks.workloads import CONNECTIONS, JOBS, TINY_JOB, WARM_UPS, Effort, steady
+from benchmarks.workloads import (
+    CONNECTIONS,
+    FEW_CONNECTIONS,
+    IDLE_SECONDS,
+    JOBS,
+    SMALL_SIZES,
+    TINY_JOB,
+    WARM_UPS,
+    Effort,
+    small_job,
+    steady,
+)
 from deployments.launcher.ports import free_port
 from harness.service import Service, StartError, launched, started
 
@@ -70,18 +81,18 @@ def reconfigured(flags: dict[str, str], applications: list[dict[str, str]] | Non
 
 
 SERVERS = [
-    Server(service, {"service": "/fibonacci"}, "abcdefghs", splits=True),
-    Server(lambda: reconfigured(GRPC), {"service, gRPC": "/fibonacci"}, "abcdefghs", splits=True),
-    Server(peer("fastapi_process_pool"), {"FastAPI + ProcessPoolExecutor": "/fibonacci"}, "abcdefgh"),
-    Server(peer("lit_serve"), {"LitServe": "/fibonacci"}, "defh"),
-    Server(peer("serve_tutorial"), {"Serve, tutorial style": "/fibonacci"}, "abcdefh"),
+    Server(service, {"service": "/fibonacci"}, "abcdefghijs", splits=True),
+    Server(lambda: reconfigured(GRPC), {"service, gRPC": "/fibonacci"}, "abcdefghijs", splits=True),
+    Server(peer("fastapi_process_pool"), {"FastAPI + ProcessPoolExecutor": "/fibonacci"}, "abcdefghij"),
+    Server(peer("lit_serve"), {"LitServe": "/fibonacci"}, "defhij"),
+    Server(peer("serve_tutorial"), {"Serve, tutorial style": "/fibonacci"}, "abcdefhij"),
     Server(
         lambda: reconfigured({}, FLOOR),
         {"Serve, no worker called": "/no-worker", "Serve, idle worker": "/idle-worker"},
         "def",
     ),
     Server(lambda: reconfigured(GRPC, FLOOR), {"Serve, idle worker, gRPC": "/idle-worker"}, "def"),
-    Server(peer("fastapi_celery"), {"FastAPI + Celery + Redis": "/fibonacci"}, "abcdefgh", needs=(REDIS,)),
+    Server(peer("fastapi_celery"), {"FastAPI + Celery + Redis": "/fibonacci"}, "abcdefghij", needs=(REDIS,)),
 ]
 """One runs at a time: two Ray clusters on two cores disturb each other."""
 
@@ -96,6 +107,8 @@ def visit(server: Server, effort: Effort, number: int) -> Iterator[tuple[str, di
             for name, path in server.paths.items():
                 if "h" in server.letters:
                     yield name, {"h_seconds": start_seconds}
+                if "j" in server.letters:
+                    yield name, _idle(running.process.pid)
                 yield name, _warm_up(client, path, server.letters, running.process.pid if server.splits else None)
             yield from _rounds(client, server, effort, number)
         finally:
@@ -128,7 +141,37 @@ def _measure(client: httpx.Client, path: str, letters: str, effort: Effort) -> d
     values |= {f"d_{name}": value for name, value in closed.items()}
     values |= {f"e_{name}": value for name, value in opened.items()}
     values["f_p50_ms"] = load.closed_loop(url, 1, effort.closed_seconds / 2)["p50_ms"]
+    for size in SMALL_SIZES if "i" in letters else ():
+        values |= _measure_small(url, size, effort)
     return values
+
+
+def _measure_small(url: str, size: int, effort: Effort) -> dict[str, float]:
+    job, loops = small_job(size), {}
+    for connections in (FEW_CONNECTIONS, CONNECTIONS):
+        loops[f"{connections}"] = load.closed_loop(url, connections, effort.closed_seconds / 2, job)
+    rate = loops[f"{CONNECTIONS}"]["requests_per_second"] / 2
+    loops["open"] = load.open_loop(url, rate, effort.open_seconds / 2, job)
+    return {f"i_{size}_{loop}_{name}": value for loop, values in loops.items() for name, value in values.items()}
+
+
+def _idle(root: int) -> dict[str, float]:
+    """Memory and CPU of a service that has nothing to do, with all its processes."""
+    processes = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
+    before, began = _cpu_seconds(processes), time.perf_counter()
+    time.sleep(IDLE_SECONDS)
+    share = (_cpu_seconds(processes) - before) / (time.perf_counter() - began)
+    megabytes = memory.proportional_megabytes(process.pid for process in processes)
+    return {"j_megabytes": megabytes, "j_cpu_percent": max(0.0, 100 * share)}
+
+
+def _cpu_seconds(processes: list[psutil.Process]) -> float:
+    seconds = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return seconds
 
 
 def _url(client: httpx.Client, path: str) -> str:

@@ -2,7 +2,19 @@
 
 from benchmarks.figures import Figures, one_sequence_speedups, spread
 from benchmarks.goals import Goal
+from benchmarks.workloads import CONNECTIONS, FEW_CONNECTIONS, SMALL_SIZES
 
+LOOPS = {
+    f"{CONNECTIONS}_requests_per_second": f"{CONNECTIONS} connections: requests/s",
+    f"{CONNECTIONS}_p50_ms": "p50, ms",
+    f"{CONNECTIONS}_p99_ms": "p99, ms",
+    f"{FEW_CONNECTIONS}_requests_per_second": f"{FEW_CONNECTIONS} connections: requests/s",
+    f"{FEW_CONNECTIONS}_p99_ms": "p99, ms",
+    "open_arrivals_per_second": "open loop at half the rate of 32: arrivals/s",
+    "open_p50_ms": "p50, ms",
+    "open_p99_ms": "p99, ms",
+}
+"""(i) What is shown of each size."""
 COLUMNS = {
     "a_seconds": "(a) CPUs x 100,000, s",
     "b_seconds": "(b) 64 x 100,000, s",
@@ -20,10 +32,14 @@ COLUMNS = {
     "g_p99_ms": "(g) p99, ms",
     "h_seconds": "(h) start to first 200, s",
     "a_megabytes": "(a) growth of peak memory, MB",
+    "j_megabytes": "(j) idle: memory of all processes, MB",
+    "j_cpu_percent": "(j) idle: CPU of all processes, % of a core",
+    **{f"i_{size}_{loop}": f"(i) {size:,} terms, {of}" for size in SMALL_SIZES for loop, of in LOOPS.items()},
 }
 TABLES = {
     "Batches": ("a_seconds", "b_seconds", "c_seconds", "a_megabytes"),
-    "HTTP": ("d_requests_per_second", "d_p50_ms", "d_p99_ms", "f_p50_ms", "h_seconds"),
+    "HTTP": ("d_requests_per_second", "d_p50_ms", "d_p99_ms", "f_p50_ms", "h_seconds", "j_megabytes", "j_cpu_percent"),
+    **{f"HTTP, jobs of {size:,} terms": tuple(f"i_{size}_{loop}" for loop in LOOPS) for size in SMALL_SIZES},
     "HTTP, open loop": tuple(figure for figure in COLUMNS if figure.startswith(("e_", "g_"))),
 }
 LEGEND = (

@@ -11,7 +11,13 @@ from benchmarks.kernel import compute_at_once
 JOBS = {"a": (100_000, CPUS), "b": (100_000, 64), "c": (1_000_000, 1)}
 """Letter of the table's column -> (terms of a sequence, number of sequences)."""
 TINY_JOB = {"sequence_size": 10, "num_sequences": 1}
+SMALL_SIZES = (37_000, 60_000, 100_000)
+"""(i) Terms of one sequence that take 3, 8 and 20 ms: what many callers have."""
 CONNECTIONS = 32
+FEW_CONNECTIONS = 8
+"""(i) Beside ``CONNECTIONS``."""
+IDLE_SECONDS = 5.0
+"""(j) How long a service is watched that has nothing to do."""
 WARM_UPS = 3
 """Runs of (a), before any that counts."""
 
@@ -29,6 +35,14 @@ def steady(measure: Callable[[], float], sequence_size: int, num_sequences: int)
     return statistics.median([measure() for _ in range(6)][1:])
 
 
+Job = dict[str, int]
+
+
+def small_job(sequence_size: int) -> Job:
+    """(i)"""
+    return {"sequence_size": sequence_size, "num_sequences": 1}
+
+
 @dataclass(frozen=True)
 class Effort:
     """How long to measure."""
@@ -38,8 +52,9 @@ class Effort:
     repeats: int
     """How often each work is measured in one visit; (g) and (s) once."""
     closed_seconds: float
-    """(d); half of it (f), whose requests are all alike."""
+    """(d); half of it (f), whose requests are all alike, and each of (i)."""
     open_seconds: float
+    """(e) and each of (i)."""
     held_seconds: float
     """(g): how long tiny jobs arrive."""
     held_linger_seconds: float

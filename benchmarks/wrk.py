@@ -1,4 +1,4 @@
-"""wrk, the load generator in C: tiny jobs in a closed loop, or at a fixed rate in an open one.
+"""wrk, the load generator in C: jobs in a closed loop, or at a fixed rate in an open one.
 
 wrk has no fixed rate of its own, but asks a script how long to wait before each request: the script gives out the
 moments of one evenly spaced schedule to whichever connection is free. A latency counts from when the request was
@@ -13,21 +13,20 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.loads import LEAD_SECONDS, LINGER_SECONDS, LoadError
 from benchmarks.needs import WRK
-from benchmarks.workloads import TINY_JOB
+from benchmarks.workloads import TINY_JOB, Job
 
 PERIOD_SECONDS = 1
 """In an open loop a connection sends at most one request in this time, so that an answer may take that long
 without holding up an arrival."""
-CLOSED = f"""
+CLOSED = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{json.dumps(TINY_JOB)}'
-local threads = {{}}
+local threads = {}
 function setup(thread) threads[1] = thread end
 function done(summary, latency)
   local errors = summary.errors
   print(string.format(
-    '{{"requests": %d, "us": %d, "p50": %d, "p99": %d, "p999": %d, "errors": %d, "late": %d}}',
+    '{"requests": %d, "us": %d, "p50": %d, "p99": %d, "p999": %d, "errors": %d, "late": %d}',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
     errors.connect + errors.read + errors.write + errors.status + errors.timeout, threads[1]:get("late_us") or 0))
 end
@@ -71,9 +70,9 @@ end
 )
 
 
-def closed_loop(url: str, connections: int, seconds: float) -> dict[str, float]:
+def closed_loop(url: str, connections: int, seconds: float, job: Job = TINY_JOB) -> dict[str, float]:
     """Raises ``LoadError`` if a request fails."""
-    result = _run(CLOSED, url, connections, seconds)
+    result = _run(CLOSED, url, connections, seconds, job)
     return {
         "requests_per_second": result["requests"] / result["us"] * 1e6,
         "p50_ms": result["p50"] / 1e3,
@@ -81,12 +80,12 @@ def closed_loop(url: str, connections: int, seconds: float) -> dict[str, float]:
     }
 
 
-def open_loop(url: str, rate: float, seconds: float) -> dict[str, float]:
+def open_loop(url: str, rate: float, seconds: float, job: Job = TINY_JOB) -> dict[str, float]:
     """Raises ``LoadError`` if a request fails or is not answered."""
     count = max(1, round(rate * seconds))
     connections = min(count, math.ceil(rate * PERIOD_SECONDS))
     whole_seconds = LEAD_SECONDS + seconds + LINGER_SECONDS
-    result = _run(OPEN, url, connections, whole_seconds, str(rate), str(count))
+    result = _run(OPEN, url, connections, whole_seconds, job, str(rate), str(count))
     if result["requests"] != count:
         raise LoadError(f"{url}: {count - result['requests']} of {count} requests were not answered")
     return {
@@ -98,10 +97,10 @@ def open_loop(url: str, rate: float, seconds: float) -> dict[str, float]:
     }
 
 
-def _run(text: str, url: str, connections: int, seconds: float, *arguments: str) -> dict[str, int]:
+def _run(text: str, url: str, connections: int, seconds: float, job: Job, *arguments: str) -> dict[str, int]:
     with TemporaryDirectory(prefix="fibonacci-wrk-") as folder:
-        script = Path(folder) / "tiny_job.lua"
-        script.write_text(text)
+        script = Path(folder) / "job.lua"
+        script.write_text(f"{text}\nwrk.body = '{json.dumps(job)}'\n")
         options = [f"-c{connections}", "-t1", f"-d{math.ceil(seconds)}s", "--timeout", "30s", "-s", str(script), url]
         done = subprocess.run(  # noqa: S603 (found in PATH)
             [WRK.program, *options, "--", *arguments], capture_output=True, text=True, check=False

@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -180,3 +183,23 @@ def test_every_plot_is_drawn_from_what_was_measured(tmp_path: Path) -> None:
 
     assert names == ["batch.svg", "throughput.svg", "speedup.svg", "latency.svg"]
     assert all("</svg>" in (tmp_path / name).read_text() for name in names)
+
+
+def test_memory_that_is_shared_counts_once() -> None:
+    own = memory.proportional_megabytes([os.getpid()])
+    assert 10 < own < 2_000
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        assert own < memory.proportional_megabytes([os.getpid(), other.pid]) < own + 200
+    assert memory.proportional_megabytes([other.pid]) == 0.0
+
+
+def test_small_jobs_have_goals_and_columns_for_each_size() -> None:
+    figures = measured()
+    for peer, rate in ((SERVICE, 200.0), (FASTAPI, 250.0)):
+        figures.add(peer, {"i_60000_32_requests_per_second": rate, "i_60000_open_p99_ms": 12.0})
+    by_text = {goal.text: goal for goal in goals(figures, cpus=2)}
+    goal = by_text["(i) 60,000 terms: requests/s / FastAPI's, as shipped"]
+    assert (goal.value, goal.met) == (0.8, False)
+    page = report(figures, [], {}, [])
+    assert "(i) 60,000 terms, 32 connections: requests/s" in page
+    assert "12.0 (12.0-12.0)" in page
