@@ -23,7 +23,7 @@ NOISE_VARIANCE = 0.1**2
 """A batch's CPU time on a shared machine varies by about a tenth."""
 MIN_SECONDS = 0.005
 """Nothing about the constants is learnt from a cheaper batch: its time is mostly that of cold caches."""
-DRIFT_VARIANCE = 0.01**2
+DRIFT_VARIANCE = 0.003**2
 """How far a constant is believed to move in a core-second of batches: caches, neighbours, clocks. A
 neighbour on the same core makes batches cost a third more, for a second or two, and then no longer: the queue will see
 both."""

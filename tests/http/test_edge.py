@@ -1,12 +1,14 @@
-"""What stands before Serve's own reading of a request: which headers it lets through."""
+"""What stands before Serve's own reading of a request: which headers it lets through, and what comes first."""
+
+import asyncio
 
 import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from deployments.serve_headers import StripServeHeaders
+from deployments.serve_headers import REFUSED_SECONDS, RefuseFirst, StripServeHeaders
 
 pytestmark = pytest.mark.anyio
 
@@ -61,3 +63,44 @@ async def test_of_several_request_ids_the_first_that_could_be_one_is_kept(shown:
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         answer = await client.get("/", headers=[(b"X-Request-Id", value) for value in shown])
     assert answer.json() == [kept]
+
+
+async def ask(expect: bool, answers_after: float | None) -> list[str]:
+    """What happens at the server of an application that, like Serve, reads at once, and perhaps answers by itself."""
+    events: list[str] = []
+
+    async def receive() -> Message:
+        events.append("told to go on")
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        events.append(message["type"])
+
+    async def reads_at_once(scope: Scope, receive: Receive, send: Send) -> None:
+        reading = asyncio.create_task(receive())
+        if answers_after is None:
+            await reading
+        else:
+            await asyncio.sleep(answers_after)
+        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await reading
+
+    headers = [(b"expect", b"100-continue")] if expect else []
+    await RefuseFirst(reads_at_once)({"type": "http", "headers": headers}, receive, send)
+    return events
+
+
+@pytest.mark.parametrize(
+    ("expect", "answers_after", "events"),
+    [
+        (True, 0.01, ["http.response.start", "told to go on"]),
+        (True, None, ["told to go on", "http.response.start"]),
+        (True, 2 * REFUSED_SECONDS, ["told to go on", "http.response.start"]),
+        (False, 0.01, ["told to go on", "http.response.start"]),
+    ],
+)
+async def test_who_asks_first_gets_a_refusal_before_anything_else(
+    expect: bool, answers_after: float | None, events: list[str]
+) -> None:
+    """Only if it comes soon: a caller whose body is wanted must not wait for long."""
+    assert await ask(expect, answers_after) == events

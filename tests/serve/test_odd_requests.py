@@ -79,6 +79,17 @@ def test_who_expects_100_gets_it_before_the_answer(service: Service) -> None:
         assert sizes(connection.answer()) == [10]
 
 
+@pytest.mark.parametrize(
+    ("content_type", "status"), [(b"application/json", 413), (b"text/plain", 415)], ids=["too long", "not JSON"]
+)
+def test_who_expects_100_and_is_refused_gets_no_100(service: Service, content_type: bytes, status: int) -> None:
+    head = request(b"", length=b"1000000000", content_type=content_type, headers=b"Expect: 100-continue\r\n")
+    for _ in range(20):
+        with RawConnection(service.url) as connection:
+            connection.send(head)
+            assert connection.answer(or_interim=True).status == status
+
+
 def test_a_body_may_come_in_many_small_segments(service: Service) -> None:
     data = request(JOB)
     with RawConnection(service.url) as connection:
