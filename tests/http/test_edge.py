@@ -77,7 +77,7 @@ async def ask(expect: bool, answers_after: float | None) -> list[str]:
         events.append(message["type"])
 
     async def reads_at_once(scope: Scope, receive: Receive, send: Send) -> None:
-        reading = asyncio.create_task(receive())
+        reading = asyncio.ensure_future(receive())
         if answers_after is None:
             await reading
         else:
