@@ -110,7 +110,7 @@ class Scheduler:
             worker = self._liveness.worker_for(lane)
             if worker is None or (lane is Lane.EXPRESS and self._gathers(worker)):
                 return
-            num_idle = len(self._pool.idle) // self._num_ingresses  # of which others have seen no more
+            num_idle = len(self._pool.idle) // self._num_ingresses  # each ingress sees the same idle ones
             self._send(worker, self._waiting.cut_batch(live_job, len(self._pool), num_idle))
 
     def _gathers(self, worker: Worker) -> bool:

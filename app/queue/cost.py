@@ -24,9 +24,9 @@ NOISE_VARIANCE = 0.1**2
 MIN_SECONDS = 0.005
 """Nothing about the constants is learnt from a cheaper batch: its time is mostly that of cold caches."""
 DRIFT_VARIANCE = 0.003**2
-"""How far a constant is believed to move in a core-second of batches: caches, neighbours, clocks. A
-neighbour on the same core makes batches cost a third more, for a second or two, and then no longer: the queue will see
-both."""
+"""How far a constant is believed to move in a core-second of batches: caches, neighbours, clocks. A neighbour on the
+same core makes them cost a third more for a second or two, and then no longer: what waits is computed with and without
+it."""
 MACHINE_VARIANCE = 2.0**2
 """How far the machine may be from the one measured on, all constants alike, before the first batch."""
 CONSTANT_VARIANCE = 0.5**2

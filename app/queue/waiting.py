@@ -85,7 +85,7 @@ class WaitingJobs:
         round_seconds = num_workers * settings.dispatch_cpu_seconds  # to send every worker one batch
         overhead = (LEAST_CUTS_ALONE if is_alone else LEAST_CUTS) * remainder.cut_seconds
         floor = max(settings.batch_floor_seconds, round_seconds, overhead)
-        ceiling = max(settings.batch_ceiling_seconds, 2 * round_seconds, MOST_CUTS * remainder.cut_seconds)
+        ceiling = max(settings.batch_ceiling_seconds, 2 * round_seconds, MOST_CUTS * remainder.cut_seconds, floor)
         guided = remainder.seconds * len(self._jobs) / (GUIDED_FACTOR * num_workers)
         target = min(max(guided, floor), ceiling)
         if is_alone and num_idle > 1:
