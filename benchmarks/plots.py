@@ -59,7 +59,7 @@ def _speedup(speedups: dict[str, dict[int, list[float]]]) -> Figure:
     for peer, by_size in speedups.items():
         sizes = sorted(by_size)
         medians, below, above = zip(*(spread(by_size[size]) for size in sizes), strict=True)
-        style = "--" if "gRPC" in peer else "-"
+        style = "--" if "actor calls" in peer else "-"
         axes.errorbar(
             sizes, medians, yerr=[below, above], label=peer, color=_colour(peer), ls=style, marker="o", capsize=3
         )

@@ -38,7 +38,7 @@ from harness.service import Service, StartError, launched, started
 
 FAILURES = (StartError, LoadError, httpx.HTTPError, ArithmeticError, OSError, psutil.Error)
 """What a visit may raise: the next peer can still be measured."""
-GRPC = {"RAY_SERVE_USE_GRPC_BY_DEFAULT": "1"}
+ACTOR_CALLS = {"RAY_SERVE_USE_GRPC_BY_DEFAULT": "0"}
 FLOOR = [{"name": "floor", "route_prefix": "/", "import_path": "benchmarks.peers.serve_floor:application"}]
 
 
@@ -82,7 +82,7 @@ def reconfigured(flags: dict[str, str], applications: list[dict[str, str]] | Non
 
 SERVERS = [
     Server(service, {"service": "/fibonacci"}, "abcdefghijs", splits=True),
-    Server(lambda: reconfigured(GRPC), {"service, gRPC": "/fibonacci"}, "abcdefghijs", splits=True),
+    Server(lambda: reconfigured(ACTOR_CALLS), {"service, actor calls": "/fibonacci"}, "abcdefghijs", splits=True),
     Server(peer("fastapi_process_pool"), {"FastAPI + ProcessPoolExecutor": "/fibonacci"}, "abcdefghij"),
     Server(peer("lit_serve"), {"LitServe": "/fibonacci"}, "defhij"),
     Server(peer("serve_tutorial"), {"Serve, tutorial style": "/fibonacci"}, "abcdefhij"),
@@ -91,7 +91,7 @@ SERVERS = [
         {"Serve, no worker called": "/no-worker", "Serve, idle worker": "/idle-worker"},
         "def",
     ),
-    Server(lambda: reconfigured(GRPC, FLOOR), {"Serve, idle worker, gRPC": "/idle-worker"}, "def"),
+    Server(lambda: reconfigured(ACTOR_CALLS, FLOOR), {"Serve, idle worker, actor calls": "/idle-worker"}, "def"),
     Server(peer("fastapi_celery"), {"FastAPI + Celery + Redis": "/fibonacci"}, "abcdefghij", needs=(REDIS,)),
 ]
 """One runs at a time: two Ray clusters on two cores disturb each other."""

@@ -98,7 +98,9 @@ QUICK = Effort(
     held_linger_seconds=2,
     largest_one_sequence=100_000,
     # Each takes a cluster of its own.
-    left_out=frozenset({"tutorial: run_remote", "Ray ActorPool", "service, gRPC", "Serve, idle worker, gRPC"}),
+    left_out=frozenset(
+        {"tutorial: run_remote", "Ray ActorPool", "service, actor calls", "Serve, idle worker, actor calls"}
+    ),
     whole_sequences=False,
 )
 

@@ -32,7 +32,7 @@ from chaos.rows import (
     workers,
 )
 from chaos.stage import LIAR, Stage, sabotaged, staged
-from harness.config import Change, changed_config, grpc, two_ingresses
+from harness.config import Change, actor_calls, changed_config, two_ingresses
 from harness.processes import descendants
 from harness.service import StartError, started
 
@@ -118,9 +118,9 @@ def five_workers(*changes: Change) -> Iterator[Stage]:
 
 
 @contextmanager
-def over_grpc(*changes: Change) -> Iterator[Stage]:
-    """Batches over gRPC instead of as actor calls."""
-    with staged(grpc, *changes) as stage:
+def by_actor_calls(*changes: Change) -> Iterator[Stage]:
+    """Batches as calls of actors instead of over gRPC."""
+    with staged(actor_calls, *changes) as stage:
         yield stage
 
 
@@ -200,8 +200,9 @@ ROWS = (
         False),
     Row("poison", "a job that kills every worker it meets", poisonable, workers.poisoned),
     Row("five-killed", "five of five workers at once, `kill -9`", five_workers, workers.all_killed),
-    Row("grpc-worker-killed", "with gRPC, one worker, once, `kill -9`", over_grpc, workers.one_killed),
-    Row("grpc-leavers", "with gRPC, 1,000 callers that leave at random moments", over_grpc, leaving.callers_leave),
+    Row("actor-worker-killed", "with calls of actors, one worker, once, `kill -9`", by_actor_calls, workers.one_killed),
+    Row("actor-leavers", "with calls of actors, 1,000 callers that leave at random moments", by_actor_calls,
+        leaving.callers_leave),
     Row("node-joins", "a node joins", two_nodes, nodes.node_joins),
     Row("node-leaves", "a node leaves in the middle of jobs", two_nodes, nodes.node_leaves),
     Row("node-cut-15", "a node's link is down for 15 s", two_networks, nodes.cut_off_for_15_s),
@@ -222,6 +223,6 @@ CI_ROWS = (
     "sigterm-drops",
 )  # fmt: skip
 """What CI runs, in at most 20 minutes. Of faults that are much alike it has one row: no second way to kill all
-workers, the proxy or a job's ingress, or to deploy what cannot start, and nothing over gRPC. `tests/places` signals the
-launcher's group, and `tests/serve/test_chaos.py` has a killed controller, leavers and deadlines. It leaves out what
-lasts minutes by itself (`overload`, `paused`, `long-redeploy`, `long-batches`, `soak`)."""
+workers, the proxy or a job's ingress, or to deploy what cannot start, and nothing by calls of actors. `tests/places`
+signals the launcher's group, and `tests/serve/test_chaos.py` has a killed controller, leavers and deadlines. It leaves
+out what lasts minutes by itself (`overload`, `paused`, `long-redeploy`, `long-batches`, `soak`)."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import logging
 import math
 import os
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
+from ray._private.authentication.authentication_utils import is_token_auth_enabled
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
@@ -34,6 +36,12 @@ GC_THRESHOLDS = (700, 10, 100)
 """All objects, those of every unfinished job among them, are walked a tenth as often as usual: under overload the walk
 held up the event loop for 70 to 150 ms every 6 s, and found no garbage."""
 
+UNPROTECTED = (
+    "Ray requires no token here: whoever reaches the gRPC ports of the ingress and the workers can run any code on "
+    "them. Set RAY_AUTH_MODE=token before `ray start` on every node (SECURITY.md)"
+)
+logger = logging.getLogger("ray.serve")
+
 
 @serve.ingress()
 class FibonacciIngress:
@@ -45,6 +53,8 @@ class FibonacciIngress:
     ) -> None:
         if wrong := serve_options.missing():  # `build` may have run on another node
             raise RayServeException(wrong)
+        if not is_token_auth_enabled():
+            logger.warning(UNPROTECTED)
         gc.set_threshold(*GC_THRESHOLDS)
         start.start_guard()
         self._settings = settings

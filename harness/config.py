@@ -1,4 +1,4 @@
-"""Copies of ``serve_config.yaml`` with changes: other settings, two ingresses, gRPC, Serve's own proxy."""
+"""Copies of ``serve_config.yaml`` with changes: other settings, two ingresses, calls of actors, Serve's own proxy."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,9 +38,9 @@ def two_ingresses(config: Config) -> None:
     ingress["num_replicas"] = 2
 
 
-def grpc(config: Config) -> None:
-    """gRPC between deployments."""
-    config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_USE_GRPC_BY_DEFAULT"] = "1"
+def actor_calls(config: Config) -> None:
+    """Calls of actors between deployments, instead of gRPC."""
+    config["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_USE_GRPC_BY_DEFAULT"] = "0"
 
 
 def default_proxy(config: Config) -> None:

@@ -92,12 +92,12 @@ def test_the_speedup_of_one_sequence_is_the_services_own_and_others_over_the_loo
     assert "| 1,000 | 0.500 (0.500-0.500) | 0.250 (0.250-0.250) |" in speedup_table(figures).splitlines()
 
 
-def test_every_goal_is_given_as_shipped_and_with_grpc() -> None:
+def test_every_goal_is_given_as_shipped_and_with_actor_calls() -> None:
     texts = [goal.text for goal in goals(measured(), cpus=2)]
 
     assert len(texts) == len(set(texts))
     assert {text.removesuffix(", as shipped") for text in texts if text.endswith(", as shipped")} == {
-        text.removesuffix(", gRPC") for text in texts if text.endswith(", gRPC")
+        text.removesuffix(", actor calls") for text in texts if text.endswith(", actor calls")
     }
 
 
@@ -124,8 +124,8 @@ def test_the_report_does_not_tell_which_build_of_the_kernel_runs(monkeypatch: py
 def test_what_is_not_visited_is_named_with_its_reason() -> None:
     visits, notes = all_visits(QUICK, everyone=False)
 
-    assert "service, gRPC" not in visits
-    assert "service, gRPC: a quick run has no time for it" in notes
+    assert "service, actor calls" not in visits
+    assert "service, actor calls: a quick run has no time for it" in notes
     assert "Spark, local mode: comes with PEERS=all" in notes
 
 
