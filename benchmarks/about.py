@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.cpus import CPUS
-from benchmarks.needs import WRK
+from benchmarks.needs import FLINK, TENSORFLOW, WRK
 from benchmarks.workloads import QUICK, Effort
 
 PACKAGES = ("ray", "fastapi", "uvicorn", "gmpy2", "distributed", "pyzmq", "litserve", "locust", "mpi4py", "openmpi",
@@ -20,6 +20,7 @@ def about(effort: Effort, seconds: float) -> dict[str, str]:
     """What the report begins with."""
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)  # noqa: S607 (git is where PATH says)
     options = [" QUICK=1"] if effort is QUICK else []
+    versions = [*map(_version, PACKAGES), FLINK.version, TENSORFLOW.version]
     options += [" PEERS=all"] if "all" in sys.argv else []
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="minutes"),
@@ -28,7 +29,7 @@ def about(effort: Effort, seconds: float) -> dict[str, str]:
         "machine": f"{CPUS} of {os.cpu_count()} CPUs, {_cpu_model()}, {platform.system()} {_kernel()}",
         "load average": "{:.1f} {:.1f} {:.1f} over 1, 5 and 15 minutes, at the end".format(*os.getloadavg()),
         "load generator": "locust" if WRK.missing else "wrk; locust for (g)",
-        "versions": f"Python {platform.python_version()}, " + ", ".join(filter(None, map(_version, PACKAGES))),
+        "versions": f"Python {platform.python_version()}, " + ", ".join(filter(None, versions)),
         "rounds": f"{effort.visits} visits to each peer; rounds in each after a warm-up: {effort.repeats}; "
         f"median (least-greatest); {seconds:.0f} s in all",
     }

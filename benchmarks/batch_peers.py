@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from benchmarks import batch
 from benchmarks.cpus import CPUS
 from benchmarks.goals import IN_PROCESS, RUN_LOCAL, RUN_REMOTE
-from benchmarks.needs import JAVA, MPIEXEC, Need
+from benchmarks.needs import FLINK, JAVA, MPIEXEC, TENSORFLOW, Need, OwnEnvironment
 from benchmarks.workloads import WHOLE_AT_MOST, Effort
 
 
@@ -20,7 +20,7 @@ class BatchPeer:
     arguments: tuple[int, ...] = ()
     memory: bool = False
     prefix: tuple[str, ...] = (sys.executable,)
-    needs: tuple[Need, ...] = ()
+    needs: tuple[Need | OwnEnvironment, ...] = ()
     """It comes with ``PEERS=all``, and these."""
 
     def visit(self, effort: Effort, number: int) -> list[dict[str, float]]:
@@ -53,4 +53,6 @@ BATCH_PEERS = [
     BatchPeer("ZeroMQ", "zeromq"),
     BatchPeer("MPI, mpi4py.futures", "mpi", prefix=(*MPI, sys.executable, "-m", "mpi4py.futures"), needs=(MPIEXEC,)),
     BatchPeer("Spark, local mode", "spark", needs=(JAVA,)),
+    BatchPeer("Flink, local mini cluster", "flink", prefix=(FLINK.python,), needs=(JAVA, FLINK)),
+    BatchPeer("TensorFlow, tf.data", "tensorflow_data", prefix=(TENSORFLOW.python,), needs=(TENSORFLOW,)),
 ]

@@ -1,6 +1,7 @@
 """``python3 -m set_up base``: makes or renews ``.venv``; any other name adds ``requirements-NAME.lock`` to it.
 
-``audit`` gets an environment of its own. Prints a line for each step that takes seconds, and one for what fails.
+``audit`` and two peers of the benchmark get environments of their own. Prints a line for each step that takes seconds,
+and one for what fails.
 """
 
 import argparse
@@ -9,14 +10,14 @@ import sys
 from types import FrameType
 
 from deployments.launcher.console import say
-from set_up.environment import BASE, Environment
+from set_up.environment import BASE, OWN, Environment
 from set_up.steps import SetUpError
 
 
 def main() -> int:
     """0 when the environment is whole; 1 after a line that says what failed; 130 after Ctrl-C, as a shell has it."""
     parser = argparse.ArgumentParser(prog="python3 -m set_up", description=__doc__)
-    parser.add_argument("name", choices=["base", "audit", "bench", "bench-all", "mutants"])
+    parser.add_argument("name", choices=["base", *OWN, "bench", "bench-all", "mutants"])
     name: str = parser.parse_args().name
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -33,8 +34,8 @@ def main() -> int:
 
 
 def _set_up(name: str) -> None:
-    if name == "audit":
-        Environment(".venv/audit").make("requirements-audit.lock")
+    if name in OWN:
+        Environment(f".venv/{name}").make(f"requirements-{name}.lock")
     elif name == "base":
         Environment(".venv").make(*BASE)
     else:

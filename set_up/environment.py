@@ -20,8 +20,10 @@ from set_up import registry
 from set_up.steps import SetUpError, run
 
 BASE = ("requirements-dev.lock", "requirements-uv.lock", "pyproject.toml")
-KEPT = {".being-made", "audit"}
-"""In the folder, when all else there is removed: our lock (``.lock`` is uv's), and an environment of its own."""
+OWN = ("audit", "bench-flink", "bench-tensorflow")
+"""Have environments of their own, folders in ``.venv``: their pins conflict with the others'."""
+KEPT = {".being-made", *OWN}
+"""In the folder, when all else there is removed: our lock (``.lock`` is uv's), and environments of their own."""
 
 
 class Environment:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import memory, run
+from benchmarks import memory, needs, run
 from benchmarks.about import about
 from benchmarks.figures import Figures, one_sequence_speedups, spread
 from benchmarks.goals import FASTAPI, IN_PROCESS, SERVICE, goals, simulation_goals
-from benchmarks.needs import Need, missing
+from benchmarks.needs import Need, OwnEnvironment, missing
 from benchmarks.tables import figures_table, goals_table, report, speedup_table
 from benchmarks.visits import LEFT_OUT, PEERS, all_visits
 from benchmarks.workloads import FULL, QUICK
@@ -142,6 +142,21 @@ def test_a_missing_program_is_named_with_its_package() -> None:
 
     assert missing((need,)) == "no-such-program is missing (Debian: apt install its-package)"
     assert missing((Need("sh", "dash"),)) is None
+
+
+def test_an_environment_of_its_own_that_lacks_its_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "ENVIRONMENTS", tmp_path)
+    own = OwnEnvironment("bench-other", "other")
+    assert missing((own,)) == "other could not be installed in .venv/bench-other"
+
+    metadata = tmp_path / "bench-other/lib/python3.13/site-packages/other-2.0.dist-info/METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Metadata-Version: 2.1\nName: other\nVersion: 2.0\n")
+
+    assert missing((own,)) is None
+    assert own.version == "other 2.0"
 
 
 def test_the_largest_sequence_is_for_the_first_visits_only() -> None:
