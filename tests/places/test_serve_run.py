@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from deployments.config.api_keys import VARIABLE
+from deployments.ingress import UNPROTECTED
 from deployments.launcher.serve_config import prepare, read_address
 from harness import bounds
 from harness.processes import alive, descendants, wait_until
@@ -38,14 +39,15 @@ def bare_config() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def serve_run(config: Path, **environment: str) -> Iterator[Service]:
-    """A bare `serve run` that is ready."""
+    """A bare `serve run` that is ready; what it prints is in ``output`` beside its file."""
     http = yaml.safe_load(config.read_text())["http_options"]
-    process = subprocess.Popen(
-        # A script's background jobs ignore SIGINT, and so would all that they start.
-        ["env", "--default-signal=INT", str(Path(sys.executable).with_name("serve")), "run", str(config)],
-        cwd=ROOT, env=os.environ | {"RAY_ADDRESS": "local", "RAY_AUTH_MODE": "token"} | environment,
-        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+    with output(config).open("w") as file:
+        process = subprocess.Popen(
+            # A script's background jobs ignore SIGINT, and so would all that they start.
+            ["env", "--default-signal=INT", str(Path(sys.executable).with_name("serve")), "run", str(config)],
+            cwd=ROOT, env=os.environ | {"RAY_ADDRESS": "local", "RAY_AUTH_MODE": "token"} | environment,
+            start_new_session=True, stdout=file, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
     service = Service(f"http://{http['host']}:{http['port']}", process)
     try:
         wait_until(lambda: is_ready(service), 90, "ready")
@@ -53,6 +55,10 @@ def serve_run(config: Path, **environment: str) -> Iterator[Service]:
     finally:
         process.kill()
         process.wait()
+
+
+def output(config: Path) -> Path:
+    return config.with_name("output")
 
 
 def is_ready(service: Service) -> bool:
@@ -77,6 +83,7 @@ def test_a_bare_serve_run_is_the_service_and_ends_on_ctrl_c(bare_config: Path) -
         (dashboard,) = [process for process in listeners(pid) if process.kind == "dashboard"]
         statuses = [httpx.get(f"http://127.0.0.1:{port}/api/jobs/").status_code for port in dashboard.ports]
         assert 401 in statuses  # Ray's token is wanted
+        assert UNPROTECTED not in output(bare_config).read_text()
         everything = descendants(pid)
         os.killpg(pid, signal.SIGINT)  # as a terminal does: to every process of the group
         assert service.process.wait(bounds.SHUTDOWN) == 0
@@ -84,8 +91,9 @@ def test_a_bare_serve_run_is_the_service_and_ends_on_ctrl_c(bare_config: Path) -
 
 
 @pytest.mark.timeout(180)
-def test_kill_9_of_serve_run_leaves_nothing_running(bare_config: Path) -> None:
-    with serve_run(bare_config) as service:
+def test_without_a_token_the_ingress_warns_and_kill_9_of_serve_run_leaves_nothing_running(bare_config: Path) -> None:
+    with serve_run(bare_config, RAY_AUTH_MODE="disabled") as service:
+        wait_until(lambda: UNPROTECTED in output(bare_config).read_text(), 5, "the warning")
         pid = service.process.pid
         wait_until(lambda: bool(descendants(pid, "haproxy")), 10, "HAProxy is there, and not being replaced")
         everything = descendants(pid)
