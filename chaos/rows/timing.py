@@ -25,7 +25,7 @@ SETTLED_SECONDS = 5.0
 BACK_SECONDS = 0.25
 """A refused caller comes back so often here, so the real wait is known as well."""
 FAR_INDEX, FAR_TERMS = 50_000_000, 500
-LONGER = 1.62
+LONGER = 1.8
 """By so much the long job is made longer than it has to be: one sequence alone is a rough measure."""
 
 
