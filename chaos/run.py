@@ -187,8 +187,8 @@ class _Results:
             "commit": self._commit,
             "load": round(os.getloadavg()[0], 1),
         }
-        order = [known.name for known in ROWS]
-        self.rows = dict(sorted(self.rows.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1))
+        order = [row.name] if row not in ROWS else [known.name for known in ROWS]
+        self.rows = {name: self.rows[name] for name in order if name in self.rows}  # none that there are no more
         self._save()
 
     def broken_or_missing(self, rows: Iterable[Row]) -> list[str]:
