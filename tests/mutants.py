@@ -1,5 +1,6 @@
 """``make mutants``: mutmut over the modules, and with the tests, that ``[tool.mutmut]`` names.
 
+Tries every fifth mutant, or all of them (``--all``), which takes some hours.
 Prints how many mutants of each module the tests kill, and every survivor. Exit code 1 if too many survive.
 Of the survivors, these are left on purpose:
 
@@ -15,7 +16,9 @@ Of the survivors, these are left on purpose:
 mutmut does not change the modules' constants.
 """
 
+import argparse
 import ast
+import fnmatch
 import json
 import os
 import resource
@@ -27,6 +30,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 WORKPLACE = ROOT / ".venv" / "mutants"
 LEAST_KILLED = 0.85
+SAMPLE = "*__mutmut_*[37]"
+"""Of each function's mutants those whose number ends so."""
 MAX_BYTES = 3 * 2**30
 """Address space of a process: a mutant may allocate without end."""
 NOT_KILLED = {None, 0, 2, 5, 33, 34}
@@ -36,13 +41,16 @@ other one is a kill, by a test, the time limit or the memory limit."""
 
 def main() -> int:
     """Run mutmut on a copy of the project, and report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--all", action="store_true", help="try all mutants")
+    which = "*" if parser.parse_args().all else SAMPLE
     copy_project()
     os.chdir(WORKPLACE)
     # Its children inherit them.
     resource.setrlimit(resource.RLIMIT_AS, (MAX_BYTES, MAX_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    run = subprocess.run([Path(sys.executable).with_name("mutmut"), "run"], check=False)
-    return run.returncode or report()
+    run = subprocess.run([Path(sys.executable).with_name("mutmut"), "run", which], check=False)
+    return run.returncode or report(which)
 
 
 def copy_project() -> None:
@@ -65,20 +73,22 @@ def with_plain_properties(source: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def report() -> int:
-    """Print the survivors and the figures; 1 if the figures are too low."""
+def report(which: str) -> int:
+    """Print the survivors and the figures of those that match ``which``; 1 if the figures are too low."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant  # only `make mutants` installs it
 
     figures = []
     for path in sorted(Path("mutants/app").rglob("*.meta")):
-        exit_codes = json.loads(path.read_text())["exit_code_by_key"]
+        found = json.loads(path.read_text())["exit_code_by_key"]
+        exit_codes = {mutant: code for mutant, code in found.items() if fnmatch.fnmatch(mutant, which)}
         module = str(path.relative_to("mutants").with_suffix(""))
         survivors = [mutant for mutant, exit_code in exit_codes.items() if exit_code in NOT_KILLED]
         for mutant in survivors:
             diff = get_diff_for_mutant(mutant, path=module).splitlines()[2:]
             changes = "\n".join(line for line in diff if line.startswith(("-", "+")))
             sys.stdout.write(f"\n{mutant}\n{changes}\n")
-        figures.append((module, len(exit_codes) - len(survivors), len(exit_codes)))
+        if exit_codes:
+            figures.append((module, len(exit_codes) - len(survivors), len(exit_codes)))
     killed, total = sum(k for _, k, _ in figures), sum(t for _, _, t in figures)
     sys.stdout.write("\n")
     for name, k, t in [*figures, ("all", killed, total)]:
