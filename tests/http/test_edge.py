@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from deployments.serve_headers import REFUSED_SECONDS, RefuseFirst, StripServeHeaders
+from tests.http.client import in_virtual_time
 
 pytestmark = pytest.mark.anyio
 
@@ -90,6 +91,7 @@ async def ask(expect: bool, answers_after: float | None) -> list[str]:
     return events
 
 
+@in_virtual_time
 @pytest.mark.parametrize(
     ("expect", "answers_after", "events"),
     [

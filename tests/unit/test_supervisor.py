@@ -55,7 +55,8 @@ def supervised(cluster: str, **wishes: float) -> Iterator["subprocess.Popen[str]
     code = CLUSTER + textwrap.dedent(cluster)
     with TemporaryDirectory(prefix="f", dir="/tmp") as place:
         process = subprocess.Popen(
-            [sys.executable, "-c", SUPERVISOR, json.dumps(wishes), code, place],
+            # Under nohup it would ignore SIGHUP, and in a script's background SIGINT and SIGQUIT.
+            ["env", "--default-signal", sys.executable, "-c", SUPERVISOR, json.dumps(wishes), code, place],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0,
         )  # fmt: skip
         try:
