@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from benchmarks import batch
 from benchmarks.cpus import CPUS
 from benchmarks.goals import IN_PROCESS, RUN_LOCAL, RUN_REMOTE
-from benchmarks.needs import FLINK, JAVA, MPIEXEC, TENSORFLOW, Need, OwnEnvironment
+from benchmarks.needs import FLINK, JAVA, MPIEXEC, TENSORFLOW, Requirement
 from benchmarks.workloads import WHOLE_AT_MOST, Effort
 
 
@@ -20,7 +20,7 @@ class BatchPeer:
     arguments: tuple[int, ...] = ()
     memory: bool = False
     prefix: tuple[str, ...] = (sys.executable,)
-    needs: tuple[Need | OwnEnvironment, ...] = ()
+    needs: tuple[Requirement, ...] = ()
     """It comes with ``PEERS=all``, and these."""
 
     def visit(self, effort: Effort, number: int) -> list[dict[str, float]]:

@@ -66,6 +66,9 @@ FLINK = OwnEnvironment("bench-flink", "apache-flink")
 TENSORFLOW = OwnEnvironment("bench-tensorflow", "tensorflow-cpu" if platform.machine() == "x86_64" else "tensorflow")
 
 
-def missing(needs: tuple[Need | OwnEnvironment, ...]) -> str | None:
+Requirement = Need | OwnEnvironment
+
+
+def missing(needs: tuple[Requirement, ...]) -> str | None:
     """A line for all of them, or None if nothing is missing."""
     return "; ".join(line for need in needs if (line := need.missing)) or None

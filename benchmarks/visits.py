@@ -5,7 +5,7 @@ from functools import partial
 
 from benchmarks import batch, servers
 from benchmarks.batch_peers import BATCH_PEERS, BatchPeer
-from benchmarks.needs import Need, OwnEnvironment, missing
+from benchmarks.needs import Requirement, missing
 from benchmarks.servers import SERVERS, Server
 from benchmarks.workloads import QUICK, Effort
 
@@ -41,7 +41,7 @@ def _visit(peer: BatchPeer | Server, effort: Effort, number: int) -> Iterable[tu
     return ((peer.name, values) for values in peer.visit(effort, number))
 
 
-def _why_not(name: str, needs: tuple[Need | OwnEnvironment, ...], effort: Effort, *, everyone: bool) -> str | None:
+def _why_not(name: str, needs: tuple[Requirement, ...], effort: Effort, *, everyone: bool) -> str | None:
     if name in effort.left_out:
         return "a quick run has no time for it"
     if needs and not everyone:
