@@ -84,11 +84,11 @@ simulate: $(BENCH_INSTALLED) ## Simulate 1 to 10,000 workers (ARGS=--help lists 
 .PHONY: test
 test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest tests/unit tests/http --numprocesses=auto --cov --cov-report=term
-	$(BIN)/python -m pytest tests/serve  # one after the other: they assert latencies
+	$(BIN)/python -m pytest tests/serve --durations=10  # one after the other: they assert latencies
 
 .PHONY: test-places
 test-places: $(INSTALLED) ## Try the service where people run it: their shells, a moved clone, interrupted set-ups
-	$(BIN)/python -m pytest tests/places --timeout=300
+	$(BIN)/python -m pytest tests/places --timeout=300 --durations=20
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 50 minutes (ONLY=row,row, ONLY=ci or ONLY=broken; PROXY=default; RECORD=1)

@@ -24,11 +24,14 @@ def workers(pid: int) -> list[psutil.Process]:
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that are still running; a zombie that nobody has reaped is not."""
+    """Those that are still running; a zombie that nobody has reaped is not, once all its threads have ended.
+
+    Until the last one has, its sockets are open and take connections: 0.2 s after ``kill -9``, with gRPC's threads.
+    """
     found = []
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1):
                 found.append(process)
     return found
 
