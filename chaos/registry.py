@@ -218,11 +218,11 @@ ROWS = (
 )  # fmt: skip
 
 CI_ROWS = (
-    "workers-killed", "worker-frozen", "busy-and-full", "hostile", "idle-connections", "invented-names", "redeploy",
-    "redeploy-no-worker", "haproxy-killed", "ingress-killed", "flipped-bits", "poison", "node-leaves", "sigterm",
-    "sigterm-drops",
+    "workers-killed", "worker-frozen", "busy-and-full", "redeploy", "redeploy-no-worker", "haproxy-killed",
+    "ingress-killed", "flipped-bits", "poison", "node-leaves", "sigterm", "sigterm-drops",
 )  # fmt: skip
-"""What CI runs, in at most 20 minutes. Of faults that are much alike it has one row: no second way to kill all
+"""What CI runs, in at most 15 minutes. Of faults that are much alike it has one row: no second way to kill all
 workers, the proxy or a job's ingress, or to deploy what cannot start, and nothing by calls of actors. `tests/places`
-signals the launcher's group, and `tests/serve/test_chaos.py` has a killed controller, leavers and deadlines. It leaves
-out what lasts minutes by itself (`overload`, `paused`, `long-redeploy`, `long-batches`, `soak`)."""
+signals the launcher's group, and `tests/serve` has hostile bodies, idle connections, invented names, a killed
+controller, leavers and deadlines. It leaves out what lasts minutes by itself (`overload`, `paused`, `long-redeploy`,
+`long-batches`, `soak`)."""

@@ -19,7 +19,7 @@ from harness.service import Service, launched
 from tests.places.needs import lacks, needs_root, needs_tool
 
 GROUPS = Path("/sys/fs/cgroup")
-STARTS = 3
+STARTS = 2
 
 
 def num_workers(service: Service) -> int:
