@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 
 from app.dispatch.liveness import ASK_AT_ONCE
@@ -13,6 +14,18 @@ ALONE_SECONDS = 1.0
 only if the work on it is predicted to take no longer than this."""
 SILENT_SECONDS = 1.0
 """No piece that could go back to where it came from waits for workers that have been silent for so long."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """The pool, looked at once for all pieces, until one is sent: in a large one it takes long."""
+
+    soonest_first: list[Worker]
+    """The trusted workers, in the order in which they will be empty."""
+    speaking: list[Worker]
+    """Those that have not been silent for so long."""
+    unasked: list[Worker]
+    """Those with work that may be asked whether they are alive."""
 
 
 class Retries:
@@ -42,7 +55,7 @@ class Retries:
             self.stop_emptying()
         pieces, self._pieces = self._pieces, deque()
         in_vain: set[tuple[object, ...]] = set()
-        soonest_first: list[Worker] | None = None
+        survey: Survey | None = None
         while pieces:
             piece = pieces.popleft()
             if not piece.wanted:
@@ -51,13 +64,12 @@ class Retries:
             alike = (piece.lane, piece.shunned, *piece.worker_ids)
             worker = self._idle(piece)
             if worker is None and alike not in in_vain:
-                if soonest_first is None:  # once for all pieces: in a large pool it takes long
-                    soonest_first = sorted(filter(self._pool.trusts, self._pool), key=_predicted_seconds)
-                worker = self._busy(piece, now, soonest_first)
+                survey = survey or self._survey(now)
+                worker = self._busy(piece, survey)
             if worker is not None:
                 self._forget(piece, but=worker)
                 yield worker, piece
-                soonest_first = None
+                survey = None
             else:
                 in_vain.add(alike)
                 self._pieces.append(piece)
@@ -96,16 +108,21 @@ class Retries:
         self._ask_all(doubtful)
         return None
 
-    def _busy(self, piece: Piece, now: float, soonest_first: list[Worker]) -> Worker | None:
-        """None is idle: the one that will be empty first is kept for the piece; if that is not soon, one with room.
+    def _survey(self, now: float) -> Survey:
+        return Survey(
+            sorted(filter(self._pool.trusts, self._pool), key=_predicted_seconds),
+            [worker for worker in self._pool if not self._is_silent(worker, now)],
+            [w for w in self._pool if w.guest is None and w.in_flight and w not in self._pool.questions],
+        )
 
-        ``soonest_first``: the trusted workers, in the order in which they will be empty.
-        """
-        unfit = self._unfit(piece, now)
-        trusted = (worker for worker in soonest_first if worker.guest is None and worker.worker_id not in unfit)
+    def _busy(self, piece: Piece, survey: Survey) -> Worker | None:
+        """None is idle: the one that will be empty first is kept for the piece; if that is not soon, one with room."""
+        unfit = self._unfit(piece, survey)
+        trusted = (worker for worker in survey.soonest_first if worker.guest is None and worker.worker_id not in unfit)
         if (soonest := next(trusted, None)) is None:
-            busy = (w for w in self._pool if w.guest is None and w.worker_id not in unfit and w.in_flight)
-            self._ask_all(list(islice((worker for worker in busy if worker not in self._pool.questions), ASK_AT_ONCE)))
+            asked = list(islice((worker for worker in survey.unasked if worker.worker_id not in unfit), ASK_AT_ONCE))
+            self._ask_all(asked)
+            survey.unasked = [worker for worker in survey.unasked if worker not in asked] if asked else survey.unasked
             return None
         if not soonest.in_flight:
             self._pool.invite(soonest, piece)
@@ -123,11 +140,10 @@ class Retries:
         """The worst ones, so that one is left."""
         return piece.shunned[: max(0, len(self._pool) - 1)]
 
-    def _unfit(self, piece: Piece, now: float) -> set[str]:
+    def _unfit(self, piece: Piece, survey: Survey) -> set[str]:
         """The workers that have it, and those that it shuns, unless none of the others answers."""
         unfit = {*piece.worker_ids, *self._shunned(piece)}
-        others = (worker for worker in self._pool if worker.worker_id not in unfit)
-        return set(piece.worker_ids) if all(self._is_silent(worker, now) for worker in others) else unfit
+        return unfit if any(w.worker_id not in unfit for w in survey.speaking) else set(piece.worker_ids)
 
     def _is_silent(self, worker: Worker, now: float) -> bool:
         question = self._pool.questions.get(worker)

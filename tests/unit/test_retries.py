@@ -8,7 +8,7 @@ import pytest
 
 from app.dispatch.liveness import ASK_AT_ONCE
 from app.dispatch.pool import Pool, Worker
-from app.dispatch.retries import ALONE_SECONDS, SILENT_SECONDS, Retries
+from app.dispatch.retries import ALONE_SECONDS, SILENT_SECONDS, Retries, Survey
 from app.job import BatchResult
 from app.queue.cost import CostModel
 from app.queue.lanes import Lane
@@ -278,9 +278,9 @@ def test_those_that_are_alike_are_tried_once(monkeypatch: pytest.MonkeyPatch) ->
     tried: list[Piece] = []
     busy = Retries._busy
 
-    def spy(retries: Retries, piece: Piece, now: float, soonest_first: list[Worker]) -> Worker | None:
+    def spy(retries: Retries, piece: Piece, survey: Survey) -> Worker | None:
         tried.append(piece)
-        return busy(retries, piece, now, soonest_first)
+        return busy(retries, piece, survey)
 
     async def main() -> None:
         bench = Bench("a")
@@ -292,4 +292,29 @@ def test_those_that_are_alike_are_tried_once(monkeypatch: pytest.MonkeyPatch) ->
         assert len(tried) == 1
 
     monkeypatch.setattr(Retries, "_busy", spy)
+    run_virtually(main())
+
+
+def test_the_pool_is_looked_at_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pool of 10,000 workers that were all late, with 1,000 pieces to send again, that took minutes."""
+    looked: list[float] = []
+    survey = Retries._survey
+
+    def spy(retries: Retries, now: float) -> Survey:
+        looked.append(now)
+        return survey(retries, now)
+
+    async def main() -> None:
+        workers = [f"w{number:02}" for number in range(3 * ASK_AT_ONCE)]
+        bench = Bench(*workers)
+        for worker_id in workers:
+            bench.busy(worker_id, 5.0, LONG)
+        bench.pool.alarm()
+        for worker_id in workers:
+            bench.piece(has_it=(worker_id,))
+        assert not bench.sent()
+        assert sorted(bench.asked) == workers  # and each of the others is asked once
+        assert len(looked) == 1
+
+    monkeypatch.setattr(Retries, "_survey", spy)
     run_virtually(main())
