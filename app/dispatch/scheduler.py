@@ -5,16 +5,16 @@ Plain asyncio over ``RunBatch``; it does not know who runs a batch.
 
 import asyncio
 import contextvars
-import itertools
 import logging
 from collections.abc import Callable, Iterable
 
 from app.dispatch.in_flight import Flight, Flights
 from app.dispatch.liveness import Liveness
+from app.dispatch.outcomes import Outcomes
 from app.dispatch.pool import Pool, Worker
 from app.dispatch.retries import ALONE_SECONDS, Retries
 from app.dispatch.watch import Watch
-from app.errors import ComputationError, NoWorkerError, WorkerLostError
+from app.errors import NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, RunBatch
 from app.queue.admission import Admission
 from app.queue.cost import CostModel
@@ -22,10 +22,6 @@ from app.queue.lanes import GATHERED_SECONDS, LONGEST_FIRST, Lane
 from app.queue.live_job import LiveJob, Piece
 from app.queue.waiting import WaitingJobs
 from app.settings import Settings
-
-MAX_ATTEMPTS = 3
-"""Workers a batch may lose before its job fails: a poison job must not walk through the pool."""
-MAX_FAILED_CHECKS = 2
 
 logger = logging.getLogger("ray.serve")  # as in app.http.problems
 
@@ -59,6 +55,7 @@ class Scheduler:
             max_outage_seconds=settings.worker_wait_seconds, on_question=self._watch.start, on_answer=self._pump,
         )  # fmt: skip
         self._retries = Retries(self._pool, self._liveness.ask)
+        self._outcomes = Outcomes(cost, admission, self._retries, clock)
         self.usual_num_workers = 0
         """As many as there are or, if there are none, as there last were: replacements are on their way."""
 
@@ -156,19 +153,21 @@ class Scheduler:
             piece.worker_ids.remove(worker.worker_id)
         if flight.task.cancelled():
             if flight.wanted:  # it was not us who cancelled it
-                self._retry(flight, asyncio.CancelledError())
+                self._outcomes.lost(flight, asyncio.CancelledError())
         elif (error := flight.task.exception()) is not None:
             if isinstance(error, WorkerLostError):
                 self._alarm([worker])
             else:
                 self._pool.heard(worker)  # its code raised: it is alive
-            self._retry(flight, error)
+            self._outcomes.lost(flight, error)
         elif len(flight.task.result().segments) != len(flight.batch.segments):
             self._pool.heard(worker)
-            self._retry(flight, ValueError("a result without some of its segments"))
+            self._outcomes.lost(flight, ValueError("a result without some of its segments"))
         else:
             self._pool.heard(worker)
-            self._returned(flight, flight.task.result())
+            self._outcomes.returned(flight, flight.task.result())
+            if any(piece.late for piece in flight.pieces):
+                self._stop_unwanted()
         self._liveness.note()
         self._pump()
 
@@ -180,52 +179,6 @@ class Scheduler:
             if worker in self._pool and worker not in self._pool.questions:
                 self._liveness.ask(worker)
         self._liveness.note()
-
-    def _returned(self, flight: Flight, result: BatchResult) -> None:
-        now = self._clock()
-        compute_seconds = sum(done.compute_seconds for done in result.segments)
-        self._cost.observe(flight.batch.segments, compute_seconds, result.cpu_seconds)
-        results = iter(result.segments)
-        for piece in flight.pieces:
-            live_job = piece.live_job
-            mine = list(itertools.islice(results, len(piece.segments)))
-            if not piece.wanted:
-                continue
-            live_job.out_seconds -= piece.seconds
-            try:
-                again = live_job.returned(piece, result, mine, flight.dispatched_at, now)
-            except ComputationError as failure:  # the kernel's
-                live_job.fail(failure)
-                continue
-            for new in again:
-                new.seconds = self._cost.batch_seconds(new.segments)
-                live_job.out_seconds += new.seconds
-            self._admission.settle(live_job)
-            for new in again:
-                what = "workers disagree: %s" if new.is_referee else "a segment failed its check on worker %s"
-                logger.error(what, " and ".join(new.shunned))
-                if new.failed_checks >= MAX_FAILED_CHECKS:
-                    live_job.fail(ComputationError("a segment failed its check twice"))
-                self._retries.add(new)
-        if any(piece.late for piece in flight.pieces):
-            self._stop_unwanted()
-
-    def _retry(self, flight: Flight, error: BaseException) -> None:
-        """Send the pieces of a lost batch again, each alone: a poison job fails alone."""
-        what = "was lost with" if isinstance(error, WorkerLostError) else "failed on"
-        logger.warning("a batch %s worker %s: %r", what, flight.worker.worker_id, error)
-        was_running = not isinstance(error, WorkerLostError) or error.was_running
-        for piece in flight.pieces:
-            if not piece.wanted:
-                continue
-            piece.used_attempts += was_running
-            if was_running and piece.used_attempts >= MAX_ATTEMPTS:
-                failure = ComputationError(f"failed on {MAX_ATTEMPTS} workers")
-                failure.__cause__ = error
-                piece.live_job.fail(failure)
-            elif not flight.late:  # else it has been sent again already
-                piece.shunned = (flight.worker.worker_id,)
-                self._retries.add(piece)
 
     def _look(self, now: float, stood_still_seconds: float) -> bool:
         """See to whatever has become due; returns whether anything may become due later."""

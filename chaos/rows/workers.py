@@ -9,7 +9,7 @@ import httpx
 import psutil
 
 from app.dispatch.in_flight import LATE_FACTOR, LATE_SECONDS
-from app.dispatch.scheduler import MAX_ATTEMPTS
+from app.dispatch.outcomes import MAX_ATTEMPTS
 from app.queue.lanes import MAX_FULL, MAX_FULL_AND_EXPRESS, SHORT_SECONDS
 from chaos.jobs import JobSpec
 from chaos.load import all_at_once, open_loop

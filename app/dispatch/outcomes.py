@@ -1,0 +1,73 @@
+"""What comes of a batch for the jobs in it: its pieces are done, computed again, or their job has failed."""
+
+import itertools
+import logging
+from collections.abc import Callable
+
+from app.dispatch.in_flight import Flight
+from app.dispatch.retries import Retries
+from app.errors import ComputationError, WorkerLostError
+from app.job import BatchResult
+from app.queue.admission import Admission
+from app.queue.cost import CostModel
+
+MAX_ATTEMPTS = 3
+"""Workers a piece may lose before its job fails: a poison job must not walk through the pool."""
+MAX_FAILED_CHECKS = 2
+
+logger = logging.getLogger("ray.serve")  # as in app.http.problems
+
+
+class Outcomes:
+    """Settles batches that have left their worker."""
+
+    def __init__(self, cost: CostModel, admission: Admission, retries: Retries, clock: Callable[[], float]) -> None:
+        self._cost = cost
+        self._admission = admission
+        self._retries = retries
+        self._clock = clock
+
+    def returned(self, flight: Flight, result: BatchResult) -> None:
+        """Give each job what was computed for it; send again what was wrong."""
+        now = self._clock()
+        compute_seconds = sum(done.compute_seconds for done in result.segments)
+        self._cost.observe(flight.batch.segments, compute_seconds, result.cpu_seconds)
+        results = iter(result.segments)
+        for piece in flight.pieces:
+            live_job = piece.live_job
+            mine = list(itertools.islice(results, len(piece.segments)))
+            if not piece.wanted:
+                continue
+            live_job.out_seconds -= piece.seconds
+            try:
+                again = live_job.returned(piece, result, mine, flight.dispatched_at, now)
+            except ComputationError as failure:  # the kernel's
+                live_job.fail(failure)
+                continue
+            for new in again:
+                new.seconds = self._cost.batch_seconds(new.segments)
+                live_job.out_seconds += new.seconds
+            self._admission.settle(live_job)
+            for new in again:
+                what = "workers disagree: %s" if new.is_referee else "a segment failed its check on worker %s"
+                logger.error(what, " and ".join(new.shunned))
+                if new.failed_checks >= MAX_FAILED_CHECKS:
+                    live_job.fail(ComputationError("a segment failed its check twice"))
+                self._retries.add(new)
+
+    def lost(self, flight: Flight, error: BaseException) -> None:
+        """Send its pieces again, each alone: a poison job fails alone."""
+        what = "was lost with" if isinstance(error, WorkerLostError) else "failed on"
+        logger.warning("a batch %s worker %s: %r", what, flight.worker.worker_id, error)
+        was_running = not isinstance(error, WorkerLostError) or error.was_running
+        for piece in flight.pieces:
+            if not piece.wanted:
+                continue
+            piece.used_attempts += was_running
+            if was_running and piece.used_attempts >= MAX_ATTEMPTS:
+                failure = ComputationError(f"failed on {MAX_ATTEMPTS} workers")
+                failure.__cause__ = error
+                piece.live_job.fail(failure)
+            elif not flight.late:  # else it has been sent again already
+                piece.shunned = (flight.worker.worker_id,)
+                self._retries.add(piece)
