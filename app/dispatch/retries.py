@@ -121,8 +121,9 @@ class Retries:
         trusted = (worker for worker in survey.soonest_first if worker.guest is None and worker.worker_id not in unfit)
         if (soonest := next(trusted, None)) is None:
             asked = list(islice((worker for worker in survey.unasked if worker.worker_id not in unfit), ASK_AT_ONCE))
-            self._ask_all(asked)
-            survey.unasked = [worker for worker in survey.unasked if worker not in asked] if asked else survey.unasked
+            if asked:
+                self._ask_all(asked)
+                survey.unasked = [worker for worker in survey.unasked if worker not in asked]
             return None
         if not soonest.in_flight:
             self._pool.invite(soonest, piece)

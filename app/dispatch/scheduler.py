@@ -13,7 +13,7 @@ from app.dispatch.liveness import Liveness
 from app.dispatch.outcomes import Outcomes
 from app.dispatch.pool import Pool, Worker
 from app.dispatch.retries import ALONE_SECONDS, Retries
-from app.dispatch.watch import WATCH_SECONDS, Watch
+from app.dispatch.watch import Watch
 from app.errors import NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, RunBatch
 from app.queue.admission import Admission
@@ -56,8 +56,6 @@ class Scheduler:
         )  # fmt: skip
         self._retries = Retries(self._pool, self._liveness.ask)
         self._outcomes = Outcomes(cost, admission, self._retries, clock)
-        self._sending_until = 0.0
-        """When all that was handed to the event loop should be on its way."""
         self.usual_num_workers = 0
         """As many as there are or, if there are none, as there last were: replacements are on their way."""
 
@@ -125,7 +123,6 @@ class Scheduler:
         batch = Batch(segments, short=pieces[0].lane is Lane.EXPRESS)
         task = self._call(worker, batch)
         now = self._clock()
-        self._sending_until = max(now, self._sending_until) + self._settings.dispatch_cpu_seconds
         flight = Flight(worker, pieces, batch, task, now, num_ingresses=self._num_ingresses)
         self._flights.add(flight)
         self._pool.occupy(worker, flight.seconds, flight.lane)
@@ -185,8 +182,6 @@ class Scheduler:
 
     def _look(self, now: float, stood_still_seconds: float) -> bool:
         """See to whatever has become due; returns whether anything may become due later."""
-        if self._sending_until - now > WATCH_SECONDS:  # to a large pool: what comes back meanwhile has to wait, too
-            stood_still_seconds = max(WATCH_SECONDS, stood_still_seconds)
         self._flights.postpone(stood_still_seconds)
         if late := self._flights.newly_late(now):
             self._compute_elsewhere(late)

@@ -38,7 +38,7 @@ def test_one_long_sequence_is_cut_over_the_whole_pool() -> None:
 
 
 def test_nothing_is_late_before_everything_is_on_its_way_to_a_large_pool() -> None:
-    """Sending to all takes longer than a batch may: with 10,000 workers all were in doubt, and asked, for minutes."""
+    """Sending to all takes longer than a batch may, but meanwhile the event loop stands still, and its timer too."""
     outcome = simulate(Parameters(num_workers=1_000, num_ingresses=2, dispatch_seconds=0.005))
     assert outcome.num_late == 0
 
