@@ -32,8 +32,9 @@ class SimulatedIngress:
         self.dispatcher = Dispatcher(
             self.run_batch, parameters.settings, self._loop.time, num_ingresses=parameters.num_ingresses
         )
-        watch = self.dispatcher._scheduler._watch  # noqa: SLF001 (no timer of the product's is to be told of this)
-        self._tick, watch._tick = watch._tick, self._wait_and_tick  # type: ignore[method-assign]  # noqa: SLF001
+        watch = self.dispatcher._scheduler._watch  # noqa: SLF001 (the product needs no way to delay its timer)
+        self._tick = watch._tick  # noqa: SLF001 (likewise)
+        watch._tick = self._wait_and_tick  # type: ignore[method-assign]  # noqa: SLF001 (likewise)
 
     def hear_of(self, worker_ids: Sequence[str]) -> None:
         """Learn which workers there are, in an order of its own, as ``deployments.routing.calls`` does."""
