@@ -9,6 +9,10 @@
   + NoWorkerError       503: no worker for too long
   + DeadlineError       504: the job's deadline has passed
   + ComputationError    500: a part of it failed on three workers, or failed its check twice
+  + JobsUnavailableError  503: durable jobs cannot be kept or read now
+  + NoSuchJobError      404: no durable job of this caller has that id
+  + KeyReusedError      422: the Idempotency-Key was sent with another job
+  + GaveUpError         a durable job was gone on with several times, and got no further
 * WorkerLostError       never leaves the dispatcher: a worker died or left with a batch
 """
 
@@ -70,6 +74,31 @@ class DeadlineError(JobError):
 
 class ComputationError(JobError):
     """A part of the job failed its check twice, or lost every worker it was given to."""
+
+
+class JobsUnavailableError(JobError):
+    """Durable jobs cannot be accepted, read or cancelled now; those that were accepted are safe."""
+
+    def __init__(self, reason: str, retry_after_seconds: int = 5) -> None:
+        super().__init__(reason, retry_after_seconds)
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NoSuchJobError(JobError):
+    """No job of this caller has that id: there never was one, it has expired, or it is somebody else's."""
+
+
+class KeyReusedError(JobError):
+    """The caller sent the same Idempotency-Key with another job before."""
+
+
+class GaveUpError(JobError):
+    """A durable job was gone on with so many times in a row without getting any further."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(times)
+        self.times = times
 
 
 class WorkerLostError(Exception):

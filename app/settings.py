@@ -77,3 +77,42 @@ class Settings(BaseModel):
     body_timeout_seconds: float = Field(
         10.0, gt=0, le=3_600, description="How long a request's body may take to arrive (then 408)."
     )
+    jobs_folder: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder for durable jobs, in a SQLite file; the launcher sets it (`--state`). With neither it nor "
+        "`jobs_database` there are no durable jobs.",
+    )
+    jobs_database: str | None = Field(
+        None,
+        pattern=r"^postgresql://",
+        description="PostgreSQL database for durable jobs instead, for a cluster, without a password: "
+        "`postgresql://user@host:port/name`. The password is in `FIBONACCI_JOBS_PASSWORD`, or where libpq looks.",
+    )
+    allow_network_folder: bool = Field(
+        False, description="Whether `jobs_folder` may be on a network file system, where SQLite files get damaged."
+    )
+    max_job_core_seconds: float = Field(
+        86_400.0, gt=0, description="Costliest durable job admitted, in predicted core-seconds (else 422)."
+    )
+    max_job_timeout_seconds: float = Field(
+        604_800.0, gt=0, le=31_536_000, description="Longest deadline a durable job may ask for, and the default."
+    )
+    max_unfinished_jobs: int = Field(
+        1_000, ge=1, le=100_000, description="Most unfinished durable jobs of the whole service (else 429)."
+    )
+    max_caller_unfinished_jobs: int = Field(
+        100, ge=1, le=100_000, description="With API keys: most unfinished durable jobs of one caller (else 429)."
+    )
+    max_caller_running_jobs: int = Field(
+        4, ge=1, le=1_000, description="Durable jobs of one caller that take turns; the others wait in order."
+    )
+    result_ttl_seconds: float = Field(
+        86_400.0, gt=0, le=31_536_000, description="How long a finished durable job is kept."
+    )
+    max_finished_jobs: int = Field(
+        10_000, ge=1, le=1_000_000, description="Most finished durable jobs that are kept; the oldest go first."
+    )
+    checkpoint_seconds: float = Field(
+        1.0, gt=0, le=60, description="How often the progress of durable jobs is written, all in one transaction."
+    )
