@@ -46,6 +46,8 @@ class Batch:
     segments: tuple[Segment, ...]
     short: bool = False
     """Whether its turn on the worker comes before that of longer ones."""
+    background: bool = False
+    """Whether all others come before it, but for a tenth of the worker's time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ class _Run(Turn):
 
     __slots__ = ("begin", "ended", "rest_seconds")
 
-    def __init__(self, seconds: float, begin: Callable[[], object] | None, *, short: bool) -> None:
-        super().__init__(short=short)
+    def __init__(self, seconds: float, begin: Callable[[], object] | None, *, short: bool, background: bool) -> None:
+        super().__init__(short=short, background=background)
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.rest_seconds = seconds
         self.begin = begin
@@ -51,14 +51,21 @@ class SimulatedWorker:
         self._resumed_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def compute(self, seconds: float, begin: Callable[[], object] | None = None, *, short: bool = False) -> float:
+    async def compute(
+        self,
+        seconds: float,
+        begin: Callable[[], object] | None = None,
+        *,
+        short: bool = False,
+        background: bool = False,
+    ) -> float:
         """Return after a batch of so many seconds on a core of its own, with the seconds that it took of this one.
 
         ``begin`` is called when its first slice begins. Raises ``WorkerLostError`` when the worker dies, or is dead.
         """
         if not self.alive:
             raise WorkerLostError(self.worker_id)
-        run = _Run(seconds * self.slowness, begin, short=short)
+        run = _Run(seconds * self.slowness, begin, short=short, background=background)
         self._turns.add(run)
         self._waiting[run] = None
         if self._running is None:

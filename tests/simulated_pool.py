@@ -241,7 +241,10 @@ class SimulatedPool:
         received_at = self._loop.time()
         try:
             seconds = await worker.compute(
-                call.predicted_seconds / self._speed, lambda: self.begins(call), short=call.batch.short
+                call.predicted_seconds / self._speed,
+                lambda: self.begins(call),
+                short=call.batch.short,
+                background=call.batch.background,
             )
         except WorkerLostError:
             call.lose()

@@ -30,8 +30,8 @@ class _Run(Turn):
 
     __slots__ = ("abandoned", "cpu_seconds", "finished", "loop", "slices")
 
-    def __init__(self, slices: Generator[None, None, Results], *, short: bool) -> None:
-        super().__init__(short=short)
+    def __init__(self, slices: Generator[None, None, Results], *, short: bool, background: bool) -> None:
+        super().__init__(short=short, background=background)
         self.slices = slices
         self.loop = asyncio.get_running_loop()
         self.finished: asyncio.Future[Results] = self.loop.create_future()
@@ -64,9 +64,9 @@ class ComputeThread:
         self._num_waiting = threading.Semaphore(0)
         threading.Thread(target=self._compute, name="compute", daemon=True).start()
 
-    async def run(self, segments: Sequence[Segment], *, short: bool = False) -> Computed:
+    async def run(self, segments: Sequence[Segment], *, short: bool = False, background: bool = False) -> Computed:
         """The results of ``app.compute.slices.compute``. If this is cancelled, computing stops at the slice's end."""
-        run = _Run(compute(segments), short=short)
+        run = _Run(compute(segments), short=short, background=background)
         self._turns.add(run)
         self._num_waiting.release()
         try:

@@ -40,7 +40,7 @@ class Dispatcher:
         self.draining = False
         self._idle_since = clock()
         self._scheduler = Scheduler(
-            run_batch, self._settings, clock, self.cost, admission=self._admission, num_ingresses=num_ingresses
+            run_batch, self._settings, clock, self.cost, ledger=self._admission, num_ingresses=num_ingresses
         )
 
     @property

@@ -76,13 +76,15 @@ class Flights:
         del self._flights[flight]
         self.num_express -= flight.lane is Lane.EXPRESS and not flight.late
 
-    def newly_late(self, now: float) -> list[Flight]:
-        """The batches that have become late, each reported once."""
-        late = [flight for flight in self._flights if now > flight.due_at and not flight.late]
-        for flight in late:
+    def overdue(self, now: float) -> list[Flight]:
+        """The batches that should be back by now and are not known to be late."""
+        return [flight for flight in self._flights if now > flight.due_at and not flight.late]
+
+    def give_up(self, flights: list[Flight]) -> None:
+        """From now on they are late."""
+        for flight in flights:
             flight.late = True
             self.num_express -= flight.lane is Lane.EXPRESS
-        return late
 
     def not_computed(self, live_job: LiveJob, now: float) -> list[tuple[Piece, float]]:
         """The job's pieces on workers, with the predicted seconds of each that cannot have been computed yet."""

@@ -8,8 +8,8 @@ from app.dispatch.in_flight import Flight
 from app.dispatch.retries import Retries
 from app.errors import ComputationError, WorkerLostError
 from app.job import BatchResult
-from app.queue.admission import Admission
 from app.queue.cost import CostModel
+from app.queue.ledger import Ledger
 
 MAX_ATTEMPTS = 3
 """Workers a piece may lose before its job fails: a poison job must not walk through the pool."""
@@ -21,9 +21,9 @@ logger = logging.getLogger("ray.serve")  # as in app.http.problems
 class Outcomes:
     """Settles batches that have left their worker."""
 
-    def __init__(self, cost: CostModel, admission: Admission, retries: Retries, clock: Callable[[], float]) -> None:
+    def __init__(self, cost: CostModel, ledger: Ledger, retries: Retries, clock: Callable[[], float]) -> None:
         self._cost = cost
-        self._admission = admission
+        self._ledger = ledger
         self._retries = retries
         self._clock = clock
 
@@ -47,7 +47,7 @@ class Outcomes:
             for new in again:
                 new.seconds = self._cost.batch_seconds(new.segments)
                 live_job.out_seconds += new.seconds
-            self._admission.settle(live_job)
+            self._ledger.settle(live_job)
             for new in again:
                 what = "workers disagree: %s" if new.is_referee else "a segment failed its check on worker %s"
                 logger.error(what, " and ".join(new.shunned))

@@ -8,7 +8,7 @@ import contextvars
 import logging
 from collections.abc import Callable, Iterable
 
-from app.dispatch.in_flight import Flight, Flights
+from app.dispatch.in_flight import LATE_SECONDS, Flight, Flights
 from app.dispatch.liveness import Liveness
 from app.dispatch.outcomes import Outcomes
 from app.dispatch.pool import Pool, Worker
@@ -16,9 +16,9 @@ from app.dispatch.retries import ALONE_SECONDS, Retries
 from app.dispatch.watch import Watch
 from app.errors import NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, RunBatch
-from app.queue.admission import Admission
 from app.queue.cost import CostModel
 from app.queue.lanes import GATHERED_SECONDS, LONGEST_FIRST, Lane
+from app.queue.ledger import Ledger
 from app.queue.live_job import LiveJob, Piece
 from app.queue.waiting import WaitingJobs
 from app.settings import Settings
@@ -36,16 +36,19 @@ class Scheduler:
         clock: Callable[[], float],
         cost: CostModel,
         *,
-        admission: Admission,
+        ledger: Ledger,
         num_ingresses: int,
+        background: bool = False,
     ) -> None:
-        """``num_ingresses``: those that share the workers, this one included."""
+        """``num_ingresses``: those that share the workers, this one included. ``background``: whether all batches of
+        others come before its own on a worker."""
         self._run_batch = run_batch
         self._settings = settings
         self._clock = clock
         self._cost = cost
-        self._admission = admission
+        self._ledger = ledger
         self._num_ingresses = num_ingresses
+        self._background = background
         self._pool = Pool()
         self._waiting = WaitingJobs(settings, cost)
         self._flights = Flights()
@@ -55,7 +58,7 @@ class Scheduler:
             max_outage_seconds=settings.worker_wait_seconds, on_question=self._watch.start, on_answer=self._pump,
         )  # fmt: skip
         self._retries = Retries(self._pool, self._liveness.ask)
-        self._outcomes = Outcomes(cost, admission, self._retries, clock)
+        self._outcomes = Outcomes(cost, ledger, self._retries, clock)
         self.usual_num_workers = 0
         """As many as there are or, if there are none, as there last were: replacements are on their way."""
 
@@ -120,7 +123,7 @@ class Scheduler:
 
     def _send(self, worker: Worker, pieces: list[Piece]) -> None:
         segments = tuple(segment for piece in pieces for segment in piece.segments)
-        batch = Batch(segments, short=pieces[0].lane is Lane.EXPRESS)
+        batch = Batch(segments, short=pieces[0].lane is Lane.EXPRESS, background=self._background)
         task = self._call(worker, batch)
         now = self._clock()
         flight = Flight(worker, pieces, batch, task, now, num_ingresses=self._num_ingresses)
@@ -183,7 +186,7 @@ class Scheduler:
     def _look(self, now: float, stood_still_seconds: float) -> bool:
         """See to whatever has become due; returns whether anything may become due later."""
         self._flights.postpone(stood_still_seconds)
-        if late := self._flights.newly_late(now):
+        if late := self._late(now):
             self._compute_elsewhere(late)
         for flight in self._flights:
             if flight.worker.guest in flight.pieces and now - flight.dispatched_at >= ALONE_SECONDS:
@@ -191,10 +194,30 @@ class Scheduler:
         self._liveness.ask_again(now)
         self._liveness.note()
         if self._liveness.none_for_too_long(now):
-            for live_job in list(self._admission):
+            for live_job in list(self._ledger):
                 live_job.fail(NoWorkerError(self._settings.worker_wait_seconds))
         self._pump()
         return bool(self._flights or self._retries or self._waiting or self._pool.questions)
+
+    def _late(self, now: float) -> list[Flight]:
+        """The batches that are late as of now.
+
+        A background batch is so only where its worker does not answer, since it may wait for others for long.
+        """
+        overdue = self._flights.overdue(now)
+        if self._background:
+            for flight in (waiting := [each for each in overdue if not self._is_silent(each.worker, now)]):
+                flight.due_at = now + LATE_SECONDS
+                overdue.remove(flight)
+            for worker in {each.worker: None for each in waiting}:
+                if worker in self._pool and worker not in self._pool.questions:
+                    self._liveness.ask(worker)
+        self._flights.give_up(overdue)
+        return overdue
+
+    def _is_silent(self, worker: Worker, now: float) -> bool:
+        question = self._pool.questions.get(worker)
+        return worker not in self._pool or (question is not None and now - question.first_asked_at >= LATE_SECONDS)
 
     def _compute_elsewhere(self, late: list[Flight]) -> None:
         """Send again what should be back by now: its worker stands still, or cannot be reached."""

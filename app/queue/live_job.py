@@ -7,7 +7,7 @@ from app.errors import JobError
 from app.job import BatchRecord, BatchResult, Job, JobResult, Segment, SegmentResult, Timing
 from app.kernel import Part
 from app.queue.lanes import Lane
-from app.queue.parts import Parts
+from app.queue.progress import Coverage, Progress
 from app.queue.remainder import Remainder
 from app.queue.seams import Dispute, Held, Seams, Verdict
 
@@ -75,7 +75,11 @@ class Piece:
 class LiveJob:
     """A live job: what of it has not been handed out yet, and the tally of what has come back."""
 
-    def __init__(self, number: int, job: Job, remainder: Remainder, now: float) -> None:
+    def __init__(
+        self, number: int, job: Job, remainder: Remainder, now: float, progress: Progress | None = None
+    ) -> None:
+        """``progress``: what of it is done already; the remainder must know it, too."""
+        before = progress or Progress()
         self.number = number
         self.job = job
         self.remainder = remainder
@@ -87,17 +91,15 @@ class LiveJob:
         self.finished: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
         self._queued_seconds: float | None = None
         self._counts: list[int] = []
-        self._missing_units = job.task.length * job.task.num_lines
-        self._missing_lines = job.task.num_lines  # what counts when they are all empty
-        self._parts = Parts(job.task)
-        """Of the last line; all lines are equal."""
+        self._coverage = Coverage.of(job.task, before)
         self._seams = Seams()
         self._pieces: dict[Held, Piece] = {}
         """What each segment that is not known to be right came back in."""
-        self._num_segments = 0
-        self._num_recomputed = 0
-        self._num_batches = 0
-        self._compute_seconds = 0.0
+        self._num_segments = before.num_segments
+        self._num_recomputed = before.num_recomputed
+        self._num_batches = before.num_batches
+        self._num_former_workers = before.num_workers
+        self._compute_seconds = before.compute_seconds
         self._workers: set[str] = set()
         self._records: list[BatchRecord] = []
 
@@ -114,8 +116,43 @@ class LiveJob:
 
     def accept(self, now: float) -> None:
         """The job is admitted, and takes part from now on; nothing in proportion to its size is made before."""
+        task = self.job.task
         self.accepted_at = now
-        self._counts = [0] * self.job.task.num_lines
+        self._counts = [0] * task.num_lines
+        for start, stop in self._coverage.whole:
+            self._counts[start:stop] = [task.length] * (stop - start)
+        for line, start, stop, part in self._coverage.begun:
+            self._counts[line] += stop - start
+            if start > 0:
+                self._seams.know(line, start, part.opens)
+            if stop < task.length:
+                self._seams.know(line, stop, part.closes)
+        if self._coverage.complete:
+            self.finished.set_result(self._result(now))
+
+    @property
+    def progress(self) -> Progress:
+        """What is done and right."""
+        return Progress(
+            whole=self._coverage.whole,
+            begun=self._coverage.begun,
+            part=self._coverage.part,
+            num_segments=self._num_segments,
+            num_recomputed=self._num_recomputed,
+            num_batches=self._num_batches,
+            num_workers=self._num_workers,
+            compute_seconds=self._compute_seconds,
+        )
+
+    @property
+    def compute_seconds(self) -> float:
+        """Seconds of computing that have come back."""
+        return self._compute_seconds
+
+    @property
+    def begun(self) -> bool:
+        """Whether a batch of it has been sent."""
+        return self._queued_seconds is not None
 
     def fail(self, error: JobError) -> None:
         """End the job with this error, unless it has ended."""
@@ -171,7 +208,7 @@ class LiveJob:
             record.returned_at_seconds = now - self.accepted_at
             record.worker_queued_seconds = result.queued_seconds
             record.compute_seconds = compute_seconds
-        if self._missing_units == 0 and self._missing_lines == 0 and self.alive:
+        if self._coverage.complete and self.alive:
             self.finished.set_result(self._result(now))
         return again
 
@@ -193,15 +230,14 @@ class LiveJob:
         return piece.again(segment, line, worker_id)
 
     def _count(self, segment: Segment, done: SegmentResult, line: int) -> None:
-        task = self.job.task
         self._num_segments += done.count
-        self._missing_units -= done.num_units
         for i in range(line, line + done.count):
             self._counts[i] += done.num_units // done.count
-        if segment.stop == task.length:
-            self._missing_lines -= done.count
-        if line + done.count == task.num_lines:
-            self._parts.add(segment.start, segment.stop, done.part or Part())
+        self._coverage.add(segment, line, done.part or Part())
+
+    @property
+    def _num_workers(self) -> int:
+        return self._num_former_workers + len(self._workers)
 
     def _result(self, now: float) -> JobResult:
         total_seconds = now - self.accepted_at
@@ -209,11 +245,11 @@ class LiveJob:
             total_seconds=total_seconds,
             queued_seconds=self._queued_seconds or 0.0,
             compute_seconds=self._compute_seconds,
-            num_workers=len(self._workers),
+            num_workers=self._num_workers,
             num_batches=self._num_batches,
             predicted_compute_seconds=self.predicted_seconds,
         )
         return JobResult(
-            self.job, self._counts, self._parts.whole, self._num_segments, self._num_recomputed,
+            self.job, self._counts, self._coverage.part or Part(), self._num_segments, self._num_recomputed,
             timing, self._records,
         )  # fmt: skip

@@ -42,7 +42,12 @@ class Parts:
             raise ComputationError("what was found could not be joined") from error
 
     @property
-    def whole(self) -> Part:
-        """What was found in the whole line; all of it must have come back."""
-        ((_, part),) = self._stretches.values()
-        return part
+    def stretches(self) -> list[tuple[int, int, Part]]:
+        """Start, stop and what was found, in the order of their starts."""
+        return [(start, stop, part) for start, (stop, part) in sorted(self._stretches.items())]
+
+    @property
+    def whole(self) -> Part | None:
+        """What was found in the whole line; None unless all of it has come back."""
+        stop, part = self._stretches.get(0, (-1, None))
+        return part if stop == self._task.length else None

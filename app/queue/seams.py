@@ -74,6 +74,8 @@ class _Seam:
     """Of these, those that agree at their other end, too, and have been counted. With both nothing more can come."""
     referees: list[Opinion] = field(default_factory=list)
     is_asking: bool = False
+    known: Opinion | None = None
+    """What is there beyond doubt: then only one side is still to come."""
 
 
 class Seams:
@@ -85,6 +87,10 @@ class Seams:
     def __len__(self) -> int:
         """Seams that are kept."""
         return len(self._seams)
+
+    def know(self, line: int, place: int, found: str | None) -> None:
+        """What is on one side of this seam is right, since earlier, and ``found`` stands there."""
+        self._seams[line, place] = _Seam(known=Opinion("", found))
 
     def add(self, held: Held) -> Verdict:
         """A segment was computed."""
@@ -108,7 +114,9 @@ class Seams:
 
     def _settle(self, line: int, place: int, verdict: Verdict) -> None:
         seam = self._seams[line, place]
-        believed = _believed([Opinion(held.worker_id, held.ends[place]) for held in seam.sides] + seam.referees)
+        believed = seam.known or _believed(
+            [Opinion(held.worker_id, held.ends[place]) for held in seam.sides] + seam.referees
+        )
         if believed is None:
             self._dispute(seam, line, place, verdict)
             return
@@ -139,7 +147,7 @@ class Seams:
         for place in held.ends:
             seam = self._seams[held.line, place]
             seam.right.append(held)
-            if len(seam.right) == 2:
+            if len(seam.right) == (2 if seam.known is None else 1):
                 del self._seams[held.line, place]
 
     def _withdraw(self, held: Held) -> None:

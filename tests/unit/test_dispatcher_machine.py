@@ -164,17 +164,16 @@ class DispatcherMachine(RuleBasedStateMachine):
         async def start() -> None:
             self.pool = WatchedPool(SETTINGS, self.note_loss, self.may_have_more)
             flights = self.pool.dispatcher._scheduler._flights
-            flights.newly_late = functools.partial(self.note_late, flights.newly_late)  # type: ignore[method-assign]
+            flights.give_up = functools.partial(self.note_late, flights.give_up)  # type: ignore[method-assign]
             for _ in range(num_workers):
                 self.join_one()
 
         self.loop.run_until_complete(start())
 
-    def note_late(self, newly_late: Callable[[float], list[Flight]], now: float) -> list[Flight]:
-        late = newly_late(now)
+    def note_late(self, give_up: Callable[[list[Flight]], None], late: list[Flight]) -> None:
+        give_up(late)
         for flight in late:
-            self.late_at[flight.worker.worker_id] = now
-        return late
+            self.late_at[flight.worker.worker_id] = self.loop.time()
 
     def join_one(self) -> None:
         self.pool.join()

@@ -1,0 +1,290 @@
+"""The one owner of all durable jobs: accepts, computes and answers for them; what it says is on disk.
+
+It never fails for want of a store: that is a state that it reports, and it tries again. Times in records are wall-clock
+milliseconds; all durations are measured by a clock that never goes back.
+"""
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import TypeVar
+
+from app.durable import transitions
+from app.durable.admission import DurableAdmission
+from app.durable.change_log import ChangeLog
+from app.durable.custody import Custody
+from app.durable.forecast import Forecast
+from app.durable.kept import KeptJobs
+from app.durable.records import Changes, DurableCounts, JobView, NewJob, Page, Record, State
+from app.durable.runner import Runner
+from app.durable.service import Submitted
+from app.durable.store import DeposedError, Operation, Store, StoreError
+from app.durable.writer import Writer
+from app.errors import JobError, JobsUnavailableError, KeyReusedError, NoSuchJobError
+from app.job import JobResult, RunBatch
+from app.kernel import offers_of
+from app.settings import Settings
+
+TRY_AGAIN_SECONDS = 0.5
+"""How long after the store failed it is tried again."""
+PURGE_SECONDS = 30.0
+PURGE_AT_ONCE = 500
+FIRST_PURGE_SECONDS = 60.0
+"""Not sooner after the start: if the wall clock has jumped, somebody may notice until then."""
+DEPOSED = "Another keeper has taken the durable jobs over."
+
+logger = logging.getLogger("ray.serve")  # as in app.http.problems
+T = TypeVar("T")
+
+
+class Keeper:
+    """``app.durable.service.DurableJobs``, over a store and the workers."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        run_batch: RunBatch,
+        *,
+        instance: str,
+        num_ingresses: int = 1,
+        take_over: bool = False,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``instance`` names the running service; ``take_over``: whether to take the store although another instance
+        has just had it. ``num_ingresses``: dispatchers that share the workers, this one included."""
+        self._settings = settings
+        self._offers = offers_of(settings)
+        self._instance = instance
+        self._take_over = take_over
+        self._wall_clock = wall_clock
+        self._ttl = round(1000 * settings.result_ttl_seconds)
+        self._writer = Writer(store, self._now)
+        self._kept = KeptJobs()
+        self._log = ChangeLog()
+        self._runner = Runner(run_batch, settings, self._ended, num_ingresses=num_ingresses)
+        self._forecast = Forecast(self._kept, self._runner)
+        self._custody = Custody(self._writer, self._kept, self._runner, self._log, settings, self._offers)
+        self._admission = DurableAdmission(settings, self._offers, self._kept, self._runner, self._forecast)
+        self._epoch = 0
+        self._wake = asyncio.Event()
+        self._reason: str | None = "The durable jobs are being read."
+        """Why there are none to be had; None if there are."""
+        self._failure: StoreError | None = None
+        """What the store has failed with, until it is open again."""
+        self._purge_at = time.monotonic() + FIRST_PURGE_SECONDS
+        self._task: asyncio.Task[None] | None = None
+        self.deposed = False
+        """Whether another keeper has taken the store: this one will never do anything again."""
+
+    def set_workers(self, worker_ids: Iterable[str]) -> None:
+        """Say which workers there are now."""
+        self._runner.set_workers(worker_ids)
+
+    async def start(self) -> None:
+        """Begin; returns at once, whether or not there is a store."""
+        self._task = asyncio.create_task(self._run(), context=contextvars.Context())
+
+    async def flush(self) -> int:
+        """Write down how far everything is; returns how many jobs are not finished."""
+        if self._reason is None:
+            await self._custody.commit(self._now(), everything=True)
+        return len(self._kept)
+
+    async def close(self) -> None:
+        """Stop, as if it were killed but for the last second's work, and let go of the store."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        try:
+            await self.flush()
+        except (StoreError, DeposedError) as error:
+            logger.warning("durable jobs: the last progress was not written: %s", error)
+        self._reason = self._reason or "The service is shutting down."
+        self._custody.stop()
+        await self._writer.close()
+
+    # What callers ask: app.durable.service says what it means
+
+    async def submit(self, new: NewJob) -> Submitted:
+        self._check()
+        if new.key is not None and (known := await self._with_key(new.caller, new.key)) is not None:
+            return self._again(new, known)
+        with self._admission.admitted(new, self._now()) as record:
+            stored: Record = await self._stored(self._writer.write(lambda session: session.submit(record)))
+        if stored.job_id != new.job_id:  # another request with the same key was faster
+            return self._again(new, stored)
+        self._custody.adopt(stored)
+        return Submitted(self._view(stored), is_new=True)
+
+    async def get(self, job_id: str, caller: str) -> JobView:
+        return self._view(await self._record(job_id, caller))
+
+    async def cancel(self, job_id: str, caller: str) -> JobView:
+        record = await self._record(job_id, caller)
+        if not record.state.done:
+            cancelled = transitions.cancelled(record, self._now(), self._ttl)
+            if await self._stored(self._writer.write(lambda session: session.save(cancelled))):
+                self._custody.over(cancelled)
+                return self._view(cancelled)
+            record = await self._record(job_id, caller, reread=True)
+        return self._view(record)
+
+    async def delete(self, job_id: str, caller: str) -> None:
+        await self._record(job_id, caller)
+        was_there = await self._stored(self._writer.write(lambda session: session.delete(job_id)))
+        self._custody.num_finished -= bool(was_there and self._kept.get(job_id) is None)
+        self._custody.drop(job_id)
+
+    async def page(self, caller: str, states: Sequence[State], before: int | None, limit: int) -> Page:
+        self._check()
+        read: Operation = lambda session: session.page(caller, states, before, limit + 1)  # noqa: E731
+        found: list[Record] = await self._stored(self._writer.read(read))
+        views = tuple(self._view(record) for record in found[:limit])
+        return Page(views, found[limit - 1].number if len(found) > limit else None)
+
+    async def changes(self, cursor: str, job_ids: Collection[str], wait_seconds: float) -> Changes:
+        self._check()
+        changed = await self._log.wait(cursor, job_ids, wait_seconds)
+        self._check()
+        position = self._log.cursor  # before the records are read, so that no change is missed
+        records = {job_id: await self._known(job_id) for job_id in changed}
+        views = tuple(self._view(record) for record in records.values() if record is not None)
+        return Changes(position, views, tuple(job_id for job_id, record in records.items() if record is None))
+
+    async def counts(self) -> DurableCounts:
+        states = Counter(kept.record.state for kept in self._kept)
+        return DurableCounts(
+            available=self._reason is None,
+            reason=self._reason,
+            queued=states[State.QUEUED],
+            running=states[State.RUNNING],
+            finished=self._custody.num_finished,
+        )
+
+    # Reading
+
+    async def _with_key(self, caller: str, key: str) -> Record | None:
+        if (kept := self._kept.by_key(caller, key)) is not None:
+            return kept.record
+        found: Record | None = await self._stored(self._writer.read(lambda session: session.by_key(caller, key)))
+        return found
+
+    def _again(self, new: NewJob, known: Record) -> Submitted:
+        if new.fingerprint != known.fingerprint:
+            raise KeyReusedError
+        return Submitted(self._view(known), is_new=False)
+
+    async def _record(self, job_id: str, caller: str, *, reread: bool = False) -> Record:
+        self._check()
+        record = await self._known(job_id, reread=reread)
+        if record is None or record.caller != caller:
+            raise NoSuchJobError
+        return record
+
+    async def _known(self, job_id: str, *, reread: bool = False) -> Record | None:
+        if not reread and (kept := self._kept.get(job_id)) is not None:
+            return kept.record
+        found: Record | None = await self._stored(self._writer.read(lambda session: session.get(job_id)))
+        return found
+
+    def _view(self, record: Record) -> JobView:
+        if record.state.done:
+            return JobView(record, self._epoch)
+        position = None
+        if record.state is State.QUEUED:
+            position = sum(kept.record.number < record.number for kept in self._kept.of(record.caller))
+        seconds = self._forecast.seconds_left(record)
+        return JobView(record, self._epoch, position, None if seconds is None else self._now() + round(1000 * seconds))
+
+    # What happens by itself
+
+    async def _run(self) -> None:
+        """Take the store, then look after the jobs until the end."""
+        while True:
+            try:
+                await self._open()
+                while True:
+                    await self._sleep()
+                    await self._tend()
+            except StoreError as error:
+                if self._reason != str(error):
+                    logger.error("durable jobs: %s", error)  # noqa: TRY400 (the message says it all)
+                self._reason = str(error)
+                await asyncio.sleep(TRY_AGAIN_SECONDS)
+            except DeposedError:
+                self._depose(DEPOSED)
+                return
+            except Exception:
+                logger.exception("the keeper of durable jobs failed")
+                self._depose("The keeper of durable jobs failed, and is being replaced.")
+                return
+
+    async def _open(self) -> None:
+        """Own the store, and know all that is unfinished in it."""
+        if self._epoch:
+            await self._writer.reopen()
+            await self._custody.reconcile()
+        else:
+            taken = await self._writer.take(self._instance, force=self._take_over)
+            self._custody.num_finished = taken.num_finished
+            await self._custody.go_on(taken.unfinished, self._now())
+            self._epoch = taken.epoch
+            self._log.begin(str(taken.epoch))
+        self._reason = self._failure = None
+        logger.warning("durable jobs: %d unfinished, %d finished", len(self._kept), self._custody.num_finished)
+
+    async def _sleep(self) -> None:
+        """Until something is over or the store has failed, or as long as progress need not be written."""
+        try:
+            async with asyncio.timeout(self._settings.checkpoint_seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _tend(self) -> None:
+        now = self._now()
+        self._custody.expire(now)
+        await self._custody.commit(now)
+        self._forecast.look(time.monotonic())
+        if time.monotonic() >= self._purge_at:
+            self._purge_at = time.monotonic() + PURGE_SECONDS
+            most = self._settings.max_finished_jobs
+            purge: Operation = lambda session: session.purge(now, most, PURGE_AT_ONCE)  # noqa: E731
+            self._custody.num_finished -= await self._writer.write(purge)
+
+    def _ended(self, job_id: str, outcome: JobResult | JobError) -> None:
+        self._custody.ended(job_id, outcome)
+        self._wake.set()
+
+    # The store
+
+    def _check(self) -> None:
+        if self._reason is not None:
+            raise JobsUnavailableError(self._reason)
+
+    async def _stored(self, call: Awaitable[T]) -> T:
+        """What the store says. If it fails, the caller is told so, and it is opened again."""
+        try:
+            return await call
+        except StoreError as error:
+            self._failure = error
+            self._wake.set()
+            raise JobsUnavailableError(str(error)) from None
+        except DeposedError:
+            self._depose(DEPOSED)
+            raise JobsUnavailableError(DEPOSED) from None
+
+    def _depose(self, reason: str) -> None:
+        self.deposed = True
+        self._reason = reason
+        self._custody.stop()
+
+    def _now(self) -> int:
+        return round(1000 * self._wall_clock())
