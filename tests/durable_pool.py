@@ -55,7 +55,9 @@ async def keeping(
 async def available(keeper: Keeper, seconds: float = 10.0) -> None:
     """Return once it has the store."""
     async with asyncio.timeout(seconds):
-        while not (await keeper.counts()).available:
+        while True:
+            if (await keeper.counts()).available:
+                return
             await asyncio.sleep(0.01)
 
 

@@ -28,7 +28,14 @@ class Custody:
     """What is in memory follows what is committed, never the other way round."""
 
     def __init__(
-        self, writer: Writer, kept: KeptJobs, runner: Runner, log: ChangeLog, settings: Settings, offers: list[Offer]
+        self,
+        writer: Writer,
+        kept: KeptJobs,
+        runner: Runner,
+        *,
+        log: ChangeLog,
+        settings: Settings,
+        offers: list[Offer],
     ) -> None:
         self._writer = writer
         self._kept = kept

@@ -37,7 +37,9 @@ class Speed:
         if len(self._marks) < 2:
             return None
         (begun_at, begun), (ended_at, ended) = self._marks[0], self._marks[-1]
-        return (ended - begun) / (ended_at - begun_at) if ended_at - begun_at >= LEAST_SECONDS and ended > begun else None
+        return (
+            (ended - begun) / (ended_at - begun_at) if ended_at - begun_at >= LEAST_SECONDS and ended > begun else None
+        )
 
 
 def service_seconds(mine: float, own: Collection[float], before: float, others: Collection[float]) -> float:

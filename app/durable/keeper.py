@@ -67,7 +67,9 @@ class Keeper:
         self._log = ChangeLog()
         self._runner = Runner(run_batch, settings, self._ended, num_ingresses=num_ingresses)
         self._forecast = Forecast(self._kept, self._runner)
-        self._custody = Custody(self._writer, self._kept, self._runner, self._log, settings, self._offers)
+        self._custody = Custody(
+            self._writer, self._kept, self._runner, log=self._log, settings=settings, offers=self._offers
+        )
         self._admission = DurableAdmission(settings, self._offers, self._kept, self._runner, self._forecast)
         self._epoch = 0
         self._wake = asyncio.Event()

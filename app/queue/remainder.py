@@ -21,7 +21,9 @@ class Remainder:
         self._task = job.task
         self._is_local = job.execution is Execution.LOCAL
         self._cost = cost
-        missing = [Stretch(0, 0, job.task.length, job.task.num_lines)] if progress is None else progress.missing(job.task)
+        missing = (
+            [Stretch(0, 0, job.task.length, job.task.num_lines)] if progress is None else progress.missing(job.task)
+        )
         self._later = missing[:0:-1]
         """The stretches after the present one, the next one last."""
         self._begin(missing[0])

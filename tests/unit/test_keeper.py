@@ -28,8 +28,8 @@ from app.errors import (
 )
 from app.job import Batch
 from harness import bounds
-from tests.tasks import job_of
 from tests.durable_pool import SETTINGS, Pool, available, done, is_running, keeping, new_job, until
+from tests.tasks import job_of
 
 SHA256_F999 = "20d7560f5ce2a4d71a9750c942a458344b0dbe15d6ca85b9abbc9765a79f02ea"
 
@@ -326,7 +326,9 @@ def test_a_damaged_checkpoint_begins_again(tmp_path: Path, caplog: pytest.LogCap
     assert "begins again" in caplog.text
 
 
-@pytest.mark.parametrize("change", ["kernel = 'gone'", "request = '{\"sequence_size\": -1}'"])
+@pytest.mark.parametrize(
+    "change", ["UPDATE jobs SET kernel = 'gone'", "UPDATE jobs SET request = '{\"sequence_size\": -1}'"]
+)
 def test_what_cannot_be_computed_here_is_left_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, change: str
 ) -> None:
@@ -335,7 +337,7 @@ def test_what_cannot_be_computed_here_is_left_alone(
             await available(keeper)
             await keeper.submit(new_job("a"))
         with sqlite3.connect(tmp_path / "jobs.db") as database:
-            database.execute(f"UPDATE jobs SET {change}")
+            database.execute(change)
         database.close()
         async with keeping(tmp_path) as keeper:
             await available(keeper)
@@ -416,7 +418,9 @@ def test_finished_jobs_are_forgotten_in_time(tmp_path: Path, monkeypatch: pytest
             await keeper.submit(new_job("a"))
             await done(keeper, "a")
             async with asyncio.timeout(5):
-                while (await keeper.counts()).finished:
+                while True:
+                    if not (await keeper.counts()).finished:
+                        break
                     await asyncio.sleep(0.02)
             with pytest.raises(NoSuchJobError):
                 await keeper.get("a", "")

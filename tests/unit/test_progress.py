@@ -19,9 +19,7 @@ Unit = tuple[int, int]
 
 
 def units(pieces: list[tuple[int, Segment]]) -> list[Unit]:
-    return [
-        (line + i, unit) for line, s in pieces for i in range(s.count) for unit in range(s.start, s.stop)
-    ]
+    return [(line + i, unit) for line, s in pieces for i in range(s.count) for unit in range(s.start, s.stop)]
 
 
 def cut_up(job: Job, seconds: float, progress: Progress | None = None) -> list[tuple[int, Segment]]:

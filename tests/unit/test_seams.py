@@ -58,6 +58,16 @@ def test_lines_are_kept_apart() -> None:
     assert not verdict.disputes
 
 
+def test_what_is_known_to_be_right_decides_alone() -> None:
+    seams, wrong, right = Seams(), held(30, 60, "a", "c"), held(30, 60, "b", "c")
+    seams.know(0, 30, "b")
+    seams.know(0, 60, "c")
+    verdict = seams.add(wrong)
+    assert (verdict.wrong, verdict.right, verdict.disputes) == ([wrong], [], [])
+    assert seams.add(right).right == [right]
+    assert not seams
+
+
 @pytest.mark.parametrize(("found", "liar"), [("a", 1), ("b", 0)])
 def test_a_referee_finds_who_is_wrong(found: str, liar: int) -> None:
     seams, sides = Seams(), [held(0, 30, None, "a", "left"), held(30, 100, "b", None, "right")]

@@ -2,14 +2,14 @@
 
 import pytest
 
-from app.compute.turns import EXPRESS_SLICES, SLICES_A_TURN, SLICES_OF_THE_FIRST_TURN, Turn, Turns
+from app.compute.turns import BACKGROUND_SHARE, EXPRESS_SLICES, SLICES_A_TURN, SLICES_OF_THE_FIRST_TURN, Turn, Turns
 
 
 class Batch(Turn):
     """Wants so many slices."""
 
-    def __init__(self, name: str, slices: int, *, short: bool) -> None:
-        super().__init__(short=short)
+    def __init__(self, name: str, slices: int, *, short: bool, background: bool) -> None:
+        super().__init__(short=short, background=background)
         self.name = name
         self.left = slices
 
@@ -24,8 +24,8 @@ class Worker:
         for name, count in slices.items():
             self.add(name, count)
 
-    def add(self, name: str, slices: int, *, short: bool = True) -> None:
-        self.batches.append(Batch(name, slices, short=short))
+    def add(self, name: str, slices: int, *, short: bool = True, background: bool = False) -> None:
+        self.batches.append(Batch(name, slices, short=short, background=background))
         self.turns.add(self.batches[-1])
 
     def waiting(self) -> list[Batch]:
@@ -144,3 +144,35 @@ def test_slices_that_were_had_in_a_row_count_like_single_ones() -> None:
     batch = worker.turns.take()
     worker.turns.give_back(batch, SLICES_OF_THE_FIRST_TURN - 2)
     assert worker.run(2) == "ab"
+
+
+def test_background_batches_come_last_but_get_a_tenth() -> None:
+    worker = Worker()
+    worker.add("b", 1_000, background=True)
+    assert worker.run(3) == "bbb"
+    worker.add("l", 1_000, short=False)
+    worker.run(100 * BACKGROUND_SHARE)
+    assert worker.taken[3:].count("b") == 100
+
+
+def test_a_newcomer_waits_for_one_slice_of_background_batches() -> None:
+    worker = Worker()
+    worker.add("b", 1_000, background=True)
+    worker.run(50)
+    worker.add("n", 1)
+    assert "n" in worker.run(2)
+
+
+def test_background_batches_end_one_after_the_other() -> None:
+    worker = Worker()
+    worker.add("a", 20, background=True)
+    worker.add("b", 20, background=True)
+    assert worker.run(40) == "a" * 20 + "b" * 20
+
+
+def test_background_batches_of_minutes_take_turns() -> None:
+    worker = Worker()
+    worker.add("a", 1_000, background=True)
+    worker.add("b", 1_000, background=True)
+    assert worker.run(2 * SLICES_OF_THE_FIRST_TURN) == "a" * SLICES_OF_THE_FIRST_TURN + "b" * SLICES_OF_THE_FIRST_TURN
+    assert worker.run(2 * SLICES_A_TURN) == "a" * SLICES_A_TURN + "b" * SLICES_A_TURN
