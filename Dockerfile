@@ -16,13 +16,17 @@ RUN /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --compil
 
 FROM docker.io/library/python:3.12-slim-bookworm
 COPY --from=build /opt/venv /opt/venv
-# Whatever its user id, the container's user reads what is here and writes to /tmp alone.
+# Whatever its user id, the container's user reads what is here and writes to /tmp and, for durable jobs, to the volume.
+# What it makes there is its own: the launcher's umask is 077.
 WORKDIR /opt/fibonacci
 COPY --chmod=644 serve_config.yaml ./
+RUN mkdir --mode=1777 /var/lib/fibonacci
+VOLUME /var/lib/fibonacci
 # Never `uv run`: every Ray process would start through it. The HAProxy command is for nodes of a cluster; the launcher
 # sets its own.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    FIBONACCI_STATE=/var/lib/fibonacci \
     RAY_AUTH_MODE=token \
     RAY_USAGE_STATS_ENABLED=0 \
     RAY_SERVE_HAPROXY_BINARY_PATH=/opt/venv/bin/fibonacci-haproxy

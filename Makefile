@@ -2,7 +2,8 @@
 # What make and the commands get from a person's shell: these variables and no others. docs/settings.md ("The
 # environment of make") has the same list, and what they are for.
 FROM_SHELL := PATH LD_LIBRARY_PATH PYENV_% ASDF_% MISE_% HOME USER LOGNAME TMPDIR XDG_CACHE_HOME XDG_CONFIG_HOME \
-  XDG_CONFIG_DIRS TERM NO_COLOR TZ CI FIBONACCI_% \
+  XDG_CONFIG_DIRS XDG_STATE_HOME TERM NO_COLOR TZ CI FIBONACCI_% \
+  PGPASSWORD PGPASSFILE PGSERVICE PGSERVICEFILE PGSSLMODE PGSSLROOTCERT PGSSLCERT PGSSLKEY PGCHANNELBINDING \
   PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_PROXY \
   PIP_TIMEOUT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_CONFIG_FILE PIP_KEYRING_PROVIDER \
   UV_INDEX UV_INDEX_% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_INSECURE_HOST UV_NATIVE_TLS UV_SYSTEM_CERTS \
@@ -33,6 +34,7 @@ HOST :=
 PORT :=
 CPUS :=
 API_KEYS_FILE :=
+STATE :=
 NAME :=
 QUICK :=
 PEERS :=
@@ -48,7 +50,8 @@ ROUNDS :=
 REF := main
 quoted = '$(subst ','\'',$(1))'
 LAUNCH_OPTIONS = $(if $(HOST),--host $(call quoted,$(HOST))) $(if $(PORT),--port $(PORT)) \
-  $(if $(CPUS),--cpus $(CPUS)) $(if $(API_KEYS_FILE),--api-keys-file $(call quoted,$(API_KEYS_FILE)))
+  $(if $(CPUS),--cpus $(CPUS)) $(if $(API_KEYS_FILE),--api-keys-file $(call quoted,$(API_KEYS_FILE))) \
+  $(if $(STATE),--state $(call quoted,$(STATE)))
 
 # One command after another, even under make -j: they share the cores, .venv and each other's results.
 .NOTPARALLEL:
@@ -58,7 +61,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 .PHONY: serve
-serve: $(INSTALLED) ## Run the service in the foreground (HOST=, PORT=, CPUS=, API_KEYS_FILE= override serve_config.yaml)
+serve: $(INSTALLED) ## Run the service in the foreground (HOST=, PORT=, CPUS=, API_KEYS_FILE= override serve_config.yaml; STATE= keeps durable jobs)
 	@exec $(BIN)/python -m deployments.launch $(LAUNCH_OPTIONS)
 
 .PHONY: key
@@ -144,8 +147,8 @@ $(COMPILE) --group bench-tensorflow -c .venv/lock/gmpy2 --no-annotate --output-f
 endef
 .PHONY: lock
 lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as little as possible
-	$(COMPILE) pyproject.toml --output-file $(LOCK_FOLDER)/requirements.lock
-	$(COMPILE) pyproject.toml --group dev --group uv -c $(LOCK_FOLDER)/requirements.lock \
+	$(COMPILE) pyproject.toml --extra postgres --output-file $(LOCK_FOLDER)/requirements.lock
+	$(COMPILE) pyproject.toml --extra postgres --group dev --group uv -c $(LOCK_FOLDER)/requirements.lock \
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-dev.lock
 	$(COMPILE) --group uv -c $(LOCK_FOLDER)/requirements-dev.lock \
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-uv.lock

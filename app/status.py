@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from app.durable.records import DurableCounts
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
@@ -31,6 +33,8 @@ class PoolStatus:
 
     workers: tuple[WorkerStatus, ...]
     queues: tuple[QueueStatus, ...]
+    durable: DurableCounts | None = None
+    """None: nobody has asked."""
 
 
 ReadPool = Callable[[], Awaitable[PoolStatus]]

@@ -3,6 +3,7 @@
 import os
 
 from ray import serve
+from ray._common.constants import HEAD_NODE_RESOURCE_NAME
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
 from ray.serve.exceptions import RayServeException
@@ -13,11 +14,14 @@ from app.settings import Settings
 from deployments.config import serve_options
 from deployments.config.api_keys import read_keys
 from deployments.ingress import FibonacciIngress
+from deployments.keeper import FibonacciKeeper
 from deployments.worker import FibonacciWorker
 
 MAX_WORKERS = 10_000
 UNLIMITED = 100_000
 """The dispatcher bounds what is in flight and in the queue, with better answers than Serve's; so Serve need not."""
+ON_THE_HEAD = {HEAD_NODE_RESOURCE_NAME: 0.001}
+"""Only the first node has it, and has one; Serve places its controller in the same way."""
 
 
 def build(settings: Settings) -> Application:
@@ -35,7 +39,7 @@ def build(settings: Settings) -> Application:
 
 
 def application(settings: Settings, keys: ApiKeys | None) -> Application:
-    """An ingress over a pool of workers that fits the cluster's CPUs."""
+    """An ingress over a pool of workers that fits the cluster's CPUs, and a keeper if durable jobs have a place."""
     workers = serve.deployment(
         ray_actor_options={"num_cpus": 1},
         max_ongoing_requests=UNLIMITED,
@@ -58,4 +62,28 @@ def application(settings: Settings, keys: ApiKeys | None) -> Application:
         max_ongoing_requests=UNLIMITED,
     )(FibonacciIngress)
     # A file's keys are read by every ingress itself, when it starts and whenever the file changes.
-    return ingress.bind(settings, workers, None if settings.api_keys_file else keys)
+    return ingress.bind(settings, workers, None if settings.api_keys_file else keys, keeper(settings, workers))
+
+
+def keeper(settings: Settings, workers: Application) -> Application | None:
+    """The keeper of durable jobs, over the same workers.
+
+    Its options are here, not in ``serve_config.yaml``: Serve refuses a file that names a deployment that is not there.
+    """
+    if settings.jobs_folder is None and settings.jobs_database is None:
+        return None
+    # A file can be opened on one node only, so whatever replaces the keeper has to be there too.
+    placed = {} if settings.jobs_database else {"resources": ON_THE_HEAD}
+    deployment = serve.deployment(
+        num_replicas=1,
+        max_surge_percent=0,  # a redeploy stops the old one first: it has the store
+        ray_actor_options={"num_cpus": 0, **placed},
+        max_ongoing_requests=UNLIMITED,
+        graceful_shutdown_timeout_s=10,  # its calls take at most 3 s, and then it writes for a moment
+        graceful_shutdown_wait_loop_s=0.2,  # how often Serve looks whether the calls are over; durable jobs stand still
+        health_check_period_s=2,  # a dead one is noticed within so long; durable jobs stand still until it is replaced
+        health_check_timeout_s=5,
+        # At INFO Serve makes a record of each call.
+        logging_config={"log_level": "WARNING", "enable_access_log": False},
+    )(FibonacciKeeper)
+    return deployment.bind(settings, workers)

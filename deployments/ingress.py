@@ -17,24 +17,22 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from app.dispatch.dispatcher import Dispatcher
+from app.durable.records import DurableCounts
 from app.http.api import create_app
 from app.job import Batch, BatchResult
 from app.keys import ApiKeys, KnowsCallers
 from app.settings import Settings
 from app.status import PoolStatus, QueueStatus
-from deployments.config import serve_options
+from deployments.config import gc_thresholds, serve_options
 from deployments.config.watched_keys import WatchedKeys
 from deployments.routing.calls import Workers
+from deployments.routing.keeper_calls import KeeperCalls
 from deployments.watchdogs import start
 
 ASK_AGAIN_SECONDS = 0.5
 """How old an answer about the pool may be before the workers are asked again."""
 POOL_AGE_SECONDS = 0.9
 """How old it may be and still be given meanwhile: under overload a worker may take a tenth of a second to reply."""
-
-GC_THRESHOLDS = (700, 10, 100)
-"""All objects, those of every unfinished job among them, are walked a tenth as often as usual: under overload the walk
-held up the event loop for 70 to 150 ms every 6 s, and found no garbage."""
 
 UNPROTECTED = (
     "Ray requires no token here: whoever reaches the gRPC ports of the ingress and the workers can run any code on "
@@ -49,13 +47,18 @@ class FibonacciIngress:
 
     # Serve awaits it; it has to run in the event loop that the dispatcher will use.
     async def __init__(  # type: ignore[misc]
-        self, settings: Settings, workers: DeploymentHandle[Any], keys: ApiKeys | None
+        self,
+        settings: Settings,
+        workers: DeploymentHandle[Any],
+        keys: ApiKeys | None,
+        keeper: DeploymentHandle[Any] | None,
     ) -> None:
+        """``keeper``: of durable jobs; None if they are off."""
         if wrong := serve_options.missing():  # `build` may have run on another node
             raise RayServeException(wrong)
         if not is_token_auth_enabled():
             logger.warning(UNPROTECTED)
-        gc.set_threshold(*GC_THRESHOLDS)
+        gc.set_threshold(*gc_thresholds.DISPATCHING)
         start.start_guard()
         self._settings = settings
         self._keys: KnowsCallers | None = keys
@@ -63,8 +66,10 @@ class FibonacciIngress:
             self._keys = watched = WatchedKeys(settings.api_keys_file)
             self._watching = asyncio.create_task(watched.watch())
         context = serve.get_replica_context()
-        # The number wanted when this one started: Serve does not say when that alone changes.
-        self._dispatcher = Dispatcher(self._run_batch, settings, num_ingresses=context.world_size or 1)
+        self._durable = KeeperCalls(keeper, counts_seconds=settings.pool_reply_seconds) if keeper is not None else None
+        # The number wanted when this one started: Serve does not say when that alone changes. The keeper is one more.
+        num_ingresses = (context.world_size or 1) + (keeper is not None)
+        self._dispatcher = Dispatcher(self._run_batch, settings, num_ingresses=num_ingresses)
         self._workers = Workers(workers, self._dispatcher.set_workers)
         self._reaper = start.start_reaper(os.getppid())
         self._ingresses = serve.get_deployment_handle(context.deployment, context.app_name)
@@ -75,7 +80,7 @@ class FibonacciIngress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The late-bound application."""
-        return create_app(self._dispatcher, self._settings, self._read_pool, self._keys)
+        return create_app(self._dispatcher, self._settings, self._read_pool, self._keys, durable=self._durable)
 
     async def queue_status(self) -> QueueStatus:
         """This replica's queue."""
@@ -107,11 +112,12 @@ class FibonacciIngress:
 
     async def _ask_all(self) -> PoolStatus:
         asked_at, seconds = self._asked_at, self._settings.pool_reply_seconds
-        workers, queues = await asyncio.gather(
+        workers, queues, durable = await asyncio.gather(
             asyncio.gather(*(self._workers.status(w, seconds) for w in self._workers.ids)),
             self._ask_ingresses(seconds),
+            self._count_durable(),
         )
-        self._pool, self._pool_at = PoolStatus(tuple(workers), queues), asked_at
+        self._pool, self._pool_at = PoolStatus(tuple(workers), queues, durable), asked_at
         return self._pool
 
     async def _ask_ingresses(self, timeout_seconds: float) -> tuple[QueueStatus, ...]:
@@ -122,3 +128,6 @@ class FibonacciIngress:
             replies = []
         answered = tuple(reply for reply in replies if isinstance(reply, QueueStatus))
         return answered or (await self.queue_status(),)
+
+    async def _count_durable(self) -> DurableCounts | None:
+        return None if self._durable is None else await self._durable.counts()

@@ -33,9 +33,7 @@ class FibonacciWorker:
         received_at = time.perf_counter()
         self._num_running += 1
         try:
-            computed = await self._compute_thread.run(
-                batch.segments, short=batch.short, background=batch.background
-            )
+            computed = await self._compute_thread.run(batch.segments, short=batch.short, background=batch.background)
         finally:
             self._num_running -= 1
         compute_seconds = sum(result.compute_seconds for result in computed.segments)

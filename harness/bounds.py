@@ -29,6 +29,38 @@ ADDED_BY_A_LOST_WORKER = 1.0
 """Added to the p99 of other jobs when one worker dies, beside one batch and the slowdown of the smaller pool."""
 INGRESS_REPLACED = 15.0
 """From the death of one of two ingress replicas to having two again."""
+KEEPER_REPLACED = 15.0
+"""From the death of the keeper to its durable jobs being computed again."""
+KEEPER_FROZEN = 30.0
+"""From the keeper's standing still, or the controller's death, to durable jobs being computed."""
+COMPUTED_TWICE = 2.0
+"""Core-seconds a worker that the death of a keeper may cost."""
+DURABLE_AGAIN = 5.0
+"""From "ready" of a service that was started again, or from its database being back, to durable jobs being computed."""
+ACCEPTED_P99, ACCEPTED_BUSY_P99 = 0.05, 0.15
+"""A 202, of an idle service and while all workers compute."""
+STATUS_P99 = 0.1
+"""GET /jobs/{id} while all workers compute."""
+CANCEL_P99 = 0.1
+"""The answer to a cancellation."""
+OTHER_INGRESS = 1.0
+"""From an ingress's death to the other's serving every request."""
+BESIDE_DURABLE, BESIDE_DURABLE_MORE = 1.2, 0.02
+"""By how many times, and by how many seconds more, a durable job that fills the pool may lengthen tiny jobs' p99."""
+DURABLE_SHARE = 0.1
+"""Fraction of the workers' computing that durable jobs get, whatever else is there."""
+DURABLE_COST = 1.02
+"""A durable job's time over that of the same job synchronously."""
+FORECAST = 0.25
+"""The median error of a predicted end, as a fraction of the time that was left."""
+NO_STORE = 5.0
+"""From "ready" of a service that cannot have the stored jobs to its saying so."""
+DISK_FULL = 0.1
+"""How long the refusal of a durable job may take while the disk is full."""
+DISK_FREE = 3.0
+"""From there being space again to durable jobs being accepted."""
+TAKEN_OVER = 10.0
+"""From one service's end to durable jobs being computed by another that waited for them."""
 ORPHANS_STOPPED = 2.0
 """From an ingress's death to its batches being stopped on the workers."""
 PROXY_BACK = 15.0

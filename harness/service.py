@@ -12,10 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 READY = re.compile(r"ready on (\S+)")
 LOGS = re.compile(r"logs in (\S+)/ray/session_latest/logs")
+STATE = "FIBONACCI_STATE"
+"""The launcher's variable for the folder of durable jobs."""
 
 
 class StartError(Exception):
@@ -65,15 +68,40 @@ def started(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     python: str = sys.executable,
+    state: Path | None = None,
 ) -> Iterator[Service]:
     """Run ``python -m module`` with these arguments until it prints "ready on URL".
 
     ``within`` is a command that becomes another one, as ``setpriv`` and ``ip netns exec NAME`` do.
-    ``hear`` gets each line printed until then.
+    ``hear`` gets each line printed until then. ``state`` keeps its durable jobs; without it they go with the block,
+    whatever folder this process's own environment names.
     Raises ``StartError`` if that does not happen. Nothing that it started is left when the block ends.
     """
+    with _state_of_its_own() if state is None else contextlib.nullcontext(state) as place:
+        given = dict(os.environ if environment is None else environment)
+        if state is not None or given.get(STATE) == os.environ.get(STATE):
+            given[STATE] = str(place)
+        with _running([*within, python, "-m", module, *arguments], given, folder, start_seconds, hear) as service:
+            yield service
+
+
+@contextlib.contextmanager
+def _state_of_its_own() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="fibonacci-state-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o1777)  # the service may run as another user
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _running(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path | None,
+    start_seconds: float,
+    hear: Callable[[str], None] | None,
+) -> Iterator[Service]:
     process = subprocess.Popen(  # noqa: S603 (this project's own modules)
-        [*within, python, "-m", module, *arguments],
+        command,
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from app.durable.records import DurableCounts
 from app.status import PoolStatus, WorkerStatus
 
 EXAMPLE_WORKER: dict[str, JsonValue] = {
@@ -13,12 +14,14 @@ EXAMPLE_WORKER: dict[str, JsonValue] = {
     "completed_batches": 118,
     "compute_seconds": 12.5,
 }
+EXAMPLE_DURABLE: dict[str, JsonValue] = {"available": True, "reason": None, "queued": 2, "running": 4, "finished": 118}
 EXAMPLE_POOL: dict[str, JsonValue] = {
     "workers": [EXAMPLE_WORKER],
     "queued_jobs": 3,
     "unfinished_jobs": 5,
     "predicted_drain_seconds": 1.25,
     "ingress_replicas": 1,
+    "durable": EXAMPLE_DURABLE,
 }
 
 
@@ -49,6 +52,22 @@ class WorkerModel(Response):
         )
 
 
+class DurableModel(Response):
+    """Durable jobs, those that are told by `GET /jobs`, of all callers."""
+
+    model_config = ConfigDict(title="Durable", json_schema_extra={"example": EXAMPLE_DURABLE})
+
+    available: bool = Field(description="Whether such jobs are accepted and can be read.")
+    reason: str | None = Field(None, description="Why they are not available.")
+    queued: int
+    running: int
+    finished: int = Field(description="Kept until they expire.")
+
+    @classmethod
+    def of(cls, counts: DurableCounts) -> Self:
+        return cls.model_validate(counts)
+
+
 class PoolResponse(Response):
     """The pool and the queue of the whole service, at most a second old."""
 
@@ -59,6 +78,7 @@ class PoolResponse(Response):
     unfinished_jobs: int = Field(description="Jobs admitted and not yet answered.")
     predicted_drain_seconds: float = Field(description="Until everything admitted is computed.")
     ingress_replicas: int = Field(description="Ingress replicas included in the sums.")
+    durable: DurableModel | None = Field(None, description="Durable jobs; null: they were not asked about.")
 
     @classmethod
     def of(cls, status: PoolStatus) -> Self:
@@ -68,6 +88,7 @@ class PoolResponse(Response):
             unfinished_jobs=sum(queue.unfinished_jobs for queue in status.queues),
             predicted_drain_seconds=sum(queue.drain_seconds for queue in status.queues),
             ingress_replicas=len(status.queues),
+            durable=None if status.durable is None else DurableModel.of(status.durable),
         )
 
 

@@ -12,21 +12,25 @@ from starlette.types import ASGIApp
 
 from app import __version__
 from app.dispatch.dispatcher import Dispatcher
+from app.durable.service import DurableJobs
 from app.errors import DrainingError
 from app.http.answers import Health, PoolResponse
 from app.http.authentication import caller_of, require_keys
-from app.http.body import json_route
+from app.http.body import Otherwise, json_route
 from app.http.docs import add_docs_page
+from app.http.durable_docs import post_description, post_parameters, post_responses
 from app.http.headers import SecurityHeaders
-from app.http.job_answers import JobAnswers
-from app.http.problem_docs import add_problem_model, problem_docs
+from app.http.jobs_api import JobsApi
+from app.http.no_jobs import NoJobs
+from app.http.offered import Offered
+from app.http.preferences import wants_job
+from app.http.problem_docs import POST_ERRORS, add_problem_model, problem_docs
 from app.http.problem_pages import add_problem_pages
 from app.http.problems import add_problem_handlers
 from app.http.request_log import log_left, note_jobs
-from app.http.requests import JobRequests
 from app.http.unread_body import ReadOn
 from app.job import Execution, Job, JobResult, Timing
-from app.kernel import Offer, offers_of
+from app.kernel import offers_of
 from app.keys import KnowsCallers
 from app.settings import Settings
 from app.status import ReadPool
@@ -59,9 +63,16 @@ class Api(FastAPI):
 
 
 def create_app(
-    dispatcher: Dispatcher, settings: Settings, read_pool: ReadPool, keys: KnowsCallers | None = None
+    dispatcher: Dispatcher,
+    settings: Settings,
+    read_pool: ReadPool,
+    keys: KnowsCallers | None = None,
+    durable: DurableJobs | None = None,
 ) -> FastAPI:
-    """The API over one dispatcher; ``read_pool`` asks the whole service. With ``keys``, callers need one of them."""
+    """The API over one dispatcher; ``read_pool`` asks the whole service. With ``keys``, callers need one of them.
+
+    Without ``durable``, the routes of durable jobs say that there are none.
+    """
     app = Api(
         settings.body_timeout_seconds,
         title="Fibonacci service",
@@ -77,8 +88,11 @@ def create_app(
     add_problem_model(app)
     # In the order of how often they are asked for, since each is tried in turn; on the application itself, because
     # routers that are included match every path twice.
-    for offer in offers_of(settings):
-        _add_job_routes(app, dispatcher, offer, settings)
+    offered = [Offered.of(offer, settings) for offer in offers_of(settings)]
+    jobs_api = JobsApi(NoJobs() if durable is None else durable, dispatcher, offered, job_ids())
+    for each in offered:
+        _add_job_routes(app, dispatcher, each, settings, jobs_api)
+    jobs_api.add_routes(app)
     _add_status_routes(app, dispatcher, read_pool)
     add_problem_pages(app)
     add_docs_page(app)
@@ -87,15 +101,17 @@ def create_app(
     return app
 
 
-def _add_job_routes(app: FastAPI, dispatcher: Dispatcher, offer: Offer, settings: Settings) -> None:
+def _add_job_routes(
+    app: FastAPI, dispatcher: Dispatcher, offered: Offered, settings: Settings, jobs_api: JobsApi
+) -> None:
     """A kernel's two routes."""
-    kernel, requests, answers = offer.kernel, JobRequests(offer, settings), JobAnswers(offer.kernel)
+    kernel, requests, answers = offered.kernel, offered.requests, offered.answers
+    ids = job_ids()
     JobRequest, CompareRequest = requests.job, requests.compare  # noqa: N806 (classes)
     suffix = f"_{kernel.name.replace('-', '_')}" if kernel.prefix else ""
-    ids = job_ids()
 
     def new_job(body: Any, execution: Execution, caller: str) -> Job:
-        task = kernel.task(offer.limits, body, max(1, dispatcher.num_workers))
+        task = kernel.task(offered.offer.limits, body, max(1, dispatcher.num_workers))
         return Job(next(ids), task, execution, caller)
 
     async def run(http: Request, body: Any, *jobs: Job) -> list[JobResult]:
@@ -124,20 +140,23 @@ def _add_job_routes(app: FastAPI, dispatcher: Dispatcher, offer: Offer, settings
         content = await encoded(lambda: answers.compare(local, distributed, pool_workers))
         return _json(content, local.timing, distributed.timing)
 
-    add_route = partial(
-        app.router.add_api_route,
-        methods=["POST"],
-        tags=["jobs"],
-        responses=problem_docs(*JOB_ERRORS, field=requests.first_field),
-        route_class_override=json_route(settings.body_timeout_seconds),
-    )
+    async def post_job(body: Any, http: Request) -> Response:
+        return await jobs_api.post(kernel.name, body, http)
+
+    add_route = partial(app.router.add_api_route, methods=["POST"], tags=["jobs"])
     add_route(
         f"/{kernel.name}",
         run_job,
         summary="Run a job",
-        description=kernel.summary,
+        description=post_description(kernel.summary, settings),
         operation_id=f"run_job{suffix}",
-        response_model=answers.job,
+        response_model=answers.job | jobs_api.models.jobs[kernel.name],
+        responses=post_responses(offered, jobs_api.models)
+        | problem_docs(*JOB_ERRORS, field=requests.first_field, errors=POST_ERRORS),
+        openapi_extra=post_parameters(),
+        route_class_override=json_route(
+            settings.body_timeout_seconds, Otherwise(wants_job, requests.durable, post_job)
+        ),
     )
     add_route(
         f"/{kernel.name}/compare",
@@ -145,6 +164,8 @@ def _add_job_routes(app: FastAPI, dispatcher: Dispatcher, offer: Offer, settings
         summary="Run a job locally, then distributed, and compare",
         operation_id=f"compare{suffix}",
         response_model=answers.comparison,
+        responses=problem_docs(*JOB_ERRORS, field=requests.first_field),
+        route_class_override=json_route(settings.body_timeout_seconds),
     )
 
 

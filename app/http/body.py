@@ -1,11 +1,13 @@
 """Reading a request's body: small, JSON, and nothing that JSON does not have."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
@@ -85,6 +87,15 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Another answer of the same route, to requests that want it, with a body of another model."""
+
+    wanted: Callable[[Request], bool]
+    body_model: type[BaseModel]
+    endpoint: Callable[[Any, Request], Awaitable[Response]]
+
+
 class JsonRoute(APIRoute):
     """A route that accepts ``application/json`` and nothing else: ``endpoint(body, request)``.
 
@@ -94,6 +105,7 @@ class JsonRoute(APIRoute):
     """
 
     body_deadline: BodyDeadline
+    otherwise: Otherwise | None
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -104,19 +116,24 @@ class JsonRoute(APIRoute):
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         parsed = await read_json(request, self.body_deadline)
+        model: type[BaseModel] = self.body_model
+        endpoint = self.endpoint
+        if self.otherwise is not None and self.otherwise.wanted(request):
+            model, endpoint = self.otherwise.body_model, self.otherwise.endpoint
         try:
-            body = self.body_model.model_validate(parsed)
+            body = model.model_validate(parsed)
         except ValidationError as invalid:
             errors = [error | {"loc": ("body", *error["loc"])} for error in invalid.errors(include_url=False)]
             raise RequestValidationError(errors, body=parsed) from None
-        response = await self.endpoint(body, request)
+        response = await endpoint(body, request)
         await response(scope, receive, send)
 
 
-def json_route(body_timeout_seconds: float) -> type[JsonRoute]:
+def json_route(body_timeout_seconds: float, alternative: Otherwise | None = None) -> type[JsonRoute]:
     """The kind of route that waits no longer than this for a body."""
 
     class Route(JsonRoute):
         body_deadline = BodyDeadline(body_timeout_seconds)
+        otherwise = alternative
 
     return Route

@@ -107,6 +107,7 @@ class JobAnswers:
         self._kernel = kernel
         self._num_units = f"num_{kernel.unit}"
         examples = self._examples()
+        self.example = examples["job"]
         batch: Any = create_model(
             f"{kernel.prefix}BatchModel",
             __base__=(
@@ -139,22 +140,23 @@ class JobAnswers:
 
     def of(self, result: JobResult) -> bytes:
         """The answer to a finished job, as JSON."""
-        return to_json(self._job(result))
+        return to_json(self.fields_of(result))
 
     def compare(self, local: JobResult, distributed: JobResult, pool_workers: int) -> bytes:
         """The answer to the two runs of one job, as JSON."""
         speedup = local.timing.total_seconds / distributed.timing.total_seconds
         return to_json(
             {
-                "local": self._job(local),
-                "distributed": self._job(distributed),
+                "local": self.fields_of(local),
+                "distributed": self.fields_of(distributed),
                 "speedup": speedup,
                 "pool_workers": pool_workers,
                 "efficiency": speedup / pool_workers,
             }
         )
 
-    def _job(self, result: JobResult) -> dict[str, Any]:
+    def fields_of(self, result: JobResult) -> dict[str, Any]:
+        """The answer to a finished job, not yet encoded."""
         # Plain dicts with the fields of the models: making the models took longer than all the rest of the answer.
         return {
             "job_id": result.job.job_id,

@@ -1,11 +1,23 @@
 """What the OpenAPI document says about errors."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from app.errors import CallerLimitError, DeadlineError, DrainingError, NoWorkerError, QueueFullError, TooCostlyError
+from app.errors import (
+    CallerLimitError,
+    DeadlineError,
+    DrainingError,
+    JobError,
+    JobsUnavailableError,
+    KeyReusedError,
+    NoSuchJobError,
+    NoWorkerError,
+    QueueFullError,
+    TooCostlyError,
+)
 from app.http.problems import job_problem, phrase, untyped_problem
 from app.http.requests import Problem
 
@@ -26,12 +38,7 @@ def add_problem_model(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def problem_docs(*statuses: int, field: str = "") -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI ``responses`` of these statuses, with an example each: in that of 422 the ``field`` is wrong."""
-    return {status: _problem_doc(status, field) for status in statuses}
-
-
-EXAMPLE_ERRORS = (
+EXAMPLE_ERRORS: tuple[JobError, ...] = (
     TooCostlyError(1234.5, 600.0),
     QueueFullError("The work ahead of this job would take 73.2 s; the limit is 60 s.", 14),
     CallerLimitError("alice already has 300 unfinished jobs; the limit for one caller is 300.", 3),
@@ -39,10 +46,28 @@ EXAMPLE_ERRORS = (
     DrainingError(),
     DeadlineError(300.0),
 )
+"""Of a job whose caller waits for it."""
+DURABLE_ERRORS: tuple[JobError, ...] = (
+    JobsUnavailableError("The keeper of the jobs does not answer.", 5),
+    NoSuchJobError(),
+)
+"""Of requests about a durable job."""
+POST_ERRORS = (*EXAMPLE_ERRORS, KeyReusedError(), DURABLE_ERRORS[0])
+"""Of a route that takes both kinds of job."""
 
 
-def _problem_doc(status: int, field: str) -> dict[str, Any]:
-    problems = [job_problem(error)[0] for error in EXAMPLE_ERRORS]
+def problem_docs(
+    *statuses: int, field: str = "", errors: Sequence[JobError] = EXAMPLE_ERRORS, place: str = "body"
+) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI ``responses`` of these statuses, with an example of each of the errors that have it.
+
+    In that of 422 the ``field`` is wrong, which is in this ``place`` of the request.
+    """
+    problems = [job_problem(error)[0] for error in errors]
+    return {status: _problem_doc(status, [place, field], problems) for status in statuses}
+
+
+def _problem_doc(status: int, location: list[str], problems: list[Problem]) -> dict[str, Any]:
     typed = [problem for problem in problems if problem.status == status]
     examples: dict[str, Any] = {
         problem.type.rpartition("/")[2]: {"value": problem.model_dump(exclude_none=True)} for problem in typed
@@ -50,7 +75,6 @@ def _problem_doc(status: int, field: str) -> dict[str, Any]:
     if not typed or status == 422:
         value = untyped_problem(status).model_dump(exclude_none=True)
         if status == 422:
-            location = ["body", field]
             value["errors"] = [{"location": location, "message": "Input should be a valid integer"}]
         examples["plain"] = {"value": value}
     doc: dict[str, Any] = {

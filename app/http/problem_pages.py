@@ -22,7 +22,8 @@ PROBLEM_TYPES = {
         422,
         "Job too costly",
         "The job alone is predicted to need more core-seconds than the service admits; nothing was computed.",
-        "Ask for less. The answer carries the predicted cost and the limit (setting max_compute_seconds).",
+        "Ask for less. The answer carries the predicted cost and the limit: the setting max_compute_seconds, or "
+        "max_job_core_seconds for a job posted with Prefer: respond-async, which may cost more.",
     ),
     "queue-full": ProblemType(
         429,
@@ -56,7 +57,36 @@ PROBLEM_TYPES = {
         504,
         "Deadline exceeded",
         "The job was not finished within its timeout_seconds; computing has stopped.",
-        "Give it more time, up to the service's maximum, or make it smaller.",
+        "Give it more time, up to the service's maximum, or make it smaller. A job posted with Prefer: "
+        "respond-async may take much longer.",
+    ),
+    "jobs-unavailable": ProblemType(
+        503,
+        "Durable jobs unavailable",
+        "Durable jobs, those posted with Prefer: respond-async, cannot be accepted, read or changed now; the detail "
+        "says why. Those that were accepted are safe. Other jobs are unaffected.",
+        "Send the request again after the seconds in Retry-After. A job posted with an Idempotency-Key may be posted "
+        "again: it is accepted once. If it goes on, look at durable in GET /pool.",
+    ),
+    "no-such-job": ProblemType(
+        404,
+        "No such job",
+        "There is no durable job of yours with this id: there never was one, it was deleted, it has expired (settings "
+        "result_ttl_seconds and max_finished_jobs), or it is somebody else's.",
+        "Look at GET /jobs, which lists yours. A job that is gone can be posted again.",
+    ),
+    "idempotency-key-reused": ProblemType(
+        422,
+        "Idempotency-Key reused",
+        "You have posted another job with the same Idempotency-Key, and it is still kept: a key stands for one job.",
+        "Use a new key for each new job, and the same one only to post the same job again.",
+    ),
+    "gave-up": ProblemType(
+        500,
+        "Gave up",
+        "Several times in a row the service went on with the durable job and stopped again before it got any further. "
+        "It is the error of such a job, never of a request.",
+        "The job itself may be what stops the service. Tell the operator its id, and do not post it again as it is.",
     ),
 }
 

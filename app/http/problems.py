@@ -13,12 +13,17 @@ from app.errors import (
     CallerLimitError,
     DeadlineError,
     DrainingError,
+    GaveUpError,
     JobError,
+    JobsUnavailableError,
+    KeyReusedError,
+    NoSuchJobError,
     NoWorkerError,
     QueueFullError,
     TooCostlyError,
 )
 from app.http.body import JsonRoute
+from app.http.methods import allowed_methods
 from app.http.problem_pages import PROBLEM_TYPES
 from app.http.request_log import log_problem
 from app.http.requests import Problem
@@ -39,16 +44,19 @@ def problem_response(
     A type that has a page leads there under any route prefix. The traceback of ``error`` goes with the line.
     """
     log_problem(request, problem, error)
-    update = {"request_id": request.headers.get("x-request-id")}
-    if problem.type.startswith("/"):
-        update["type"] = request.scope.get("root_path", "") + problem.type
-    problem = problem.model_copy(update=update)
+    problem = under_prefix(problem, request.scope.get("root_path", ""))
+    problem = problem.model_copy(update={"request_id": request.headers.get("x-request-id")})
     return JSONResponse(
         problem.model_dump(exclude_none=True),
         status_code=problem.status,
         headers=headers,
         media_type="application/problem+json",
     )
+
+
+def under_prefix(problem: Problem, root_path: str) -> Problem:
+    """The problem as it is told behind a route prefix."""
+    return problem.model_copy(update={"type": root_path + problem.type}) if problem.type.startswith("/") else problem
 
 
 def typed_problem(name: str, detail: str, **extensions: Any) -> Problem:
@@ -89,6 +97,22 @@ def job_problem(error: JobError) -> tuple[Problem, dict[str, str]]:
         case DeadlineError(timeout_seconds=timeout):
             return typed_problem("deadline", f"Not finished within {timeout:g} s."), {}
         case _:
+            return _durable_problem(error)
+
+
+def _durable_problem(error: JobError) -> tuple[Problem, dict[str, str]]:
+    """What only durable jobs have; everything else is a part of a job that could not be computed."""
+    match error:
+        case JobsUnavailableError(reason=reason, retry_after_seconds=retry):
+            return _retry_later(typed_problem("jobs-unavailable", reason), retry)
+        case NoSuchJobError():
+            return typed_problem("no-such-job", "No job of yours has this id."), {}
+        case KeyReusedError():
+            return typed_problem("idempotency-key-reused", "This key was sent with another job before."), {}
+        case GaveUpError(times=times):
+            detail = f"It was gone on with {times} times in a row, and got no further."
+            return typed_problem("gave-up", detail), {}
+        case _:
             return untyped_problem(500, "The job could not be computed."), {}
 
 
@@ -111,7 +135,7 @@ def add_problem_handlers(app: FastAPI) -> None:
         errors = [
             {"location": [_shorten(part) for part in e["loc"]], "message": e["msg"]} for e in found[:MAX_ERRORS_TOLD]
         ]
-        detail = "The body is invalid."
+        detail = f"The {found[0]['loc'][0]} is invalid."
         if any(e["type"] == "extra_forbidden" for e in found):
             detail += f" Its fields are {', '.join(_body_fields(request))}."
         return problem_response(request, untyped_problem(422, detail, errors=errors))
@@ -119,8 +143,10 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
         detail = None if error.detail == HTTPStatus(error.status_code).phrase else error.detail
-        problem = untyped_problem(error.status_code, detail)
-        return problem_response(request, problem, dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = allowed_methods(app.routes, request.scope) or "GET, HEAD"  # of a file
+        return problem_response(request, untyped_problem(error.status_code, detail), headers)
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ import logging
 
 from fastapi import Request
 
+from app.durable.records import NewJob
 from app.http.requests import Problem
 from app.job import Job
 
@@ -14,7 +15,7 @@ LEFT = 499
 """The status that Serve and HAProxy log when the caller has left; nobody gets it as an answer."""
 
 
-def note_jobs(request: Request, *jobs: Job) -> None:
+def note_jobs(request: Request, *jobs: Job | NewJob) -> None:
     """Remember the jobs that the request's line would name."""
     request.state.jobs = jobs
 
@@ -22,7 +23,8 @@ def note_jobs(request: Request, *jobs: Job) -> None:
 def log_problem(request: Request, problem: Problem, error: Exception | None = None) -> None:
     """A line for a refusal or a failure, with the traceback of ``error``. A request that is wrong in itself gets none:
     its answer says it all, and anybody can send any number of them."""
-    if problem.status >= 500 or problem.status in REFUSED or problem.type != "about:blank":
+    explained = problem.type == "about:blank" or problem.status == 404
+    if problem.status >= 500 or problem.status in REFUSED or not explained:
         level = logging.ERROR if problem.status >= 500 else logging.WARNING
         _log(
             request,

@@ -46,6 +46,13 @@ class JobRequests:
                 Field(Execution.DISTRIBUTED, description=EXECUTION),
             ),
         )
+        self.durable: Any = create_model(
+            f"{prefix}DurableJobRequest",
+            __base__=self.job,
+            timeout_seconds=(float | None, Field(None, gt=0, le=settings.max_job_timeout_seconds)),
+        )
+        """What a job may be that is posted with ``Prefer: respond-async``: the same, but for its longest deadline.
+        No document can say that a header changes a bound, so this one is in none."""
         self.first_field = next(iter(own.model_fields))
 
 

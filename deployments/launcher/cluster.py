@@ -16,6 +16,7 @@ from typing import Any
 
 from deployments.launcher import lifecycle
 from deployments.launcher.console import LaunchError, RetryError
+from deployments.launcher.durable import Report
 
 BLOCKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 WATCH_SECONDS = 0.5
@@ -96,12 +97,17 @@ def _run(plan: Plan, supervised: Supervised) -> None:
     supervised.tell("step", "waiting for the workers")
     routes = lifecycle.wait_until_ready(plan.url, schema, supervised.stopping)
     lifecycle.wait_until_settled(Path(plan.folder), supervised.stopping)
+    report = Report(lifecycle.count_durable, supervised.say)
     if not supervised.stopping.is_set():
         supervised.tell("ready", routes)
+        report.look()
     while not supervised.stopping.wait(WATCH_SECONDS):
         if supervised.leaving.is_set():
             lifecycle.leave()
+        else:
+            report.look()
     lifecycle.drain(supervised.grace_seconds, supervised.dropping, supervised.say)
+    lifecycle.close_keepers(supervised.say)
     lifecycle.shut_down()
 
 

@@ -12,7 +12,8 @@ import yaml
 
 from app.kernel import KernelError
 from app.keys import KeysError
-from deployments.launcher import environment, folder, kernels, keys, machine, ports, serve_config
+from deployments.config import take_over
+from deployments.launcher import environment, folder, kernels, keys, machine, ports, serve_config, state
 from deployments.launcher.addresses import Address
 from deployments.launcher.console import LaunchError, RetryError, notify, open_missing_streams, say
 from deployments.launcher.folder import Folder
@@ -38,6 +39,8 @@ def run(arguments: list[str] | None, description: str | None) -> int:
             if exposure := serve_config.describe_exposure(address, has_keys=has_keys):
                 say(f"warning: {exposure}")
             say(f"starting on {address.url}, logs in {place.logs}")
+            if problem := state.resolve(config, options.state, os.environ):
+                say(f"durable jobs: none: {problem}")
             _supervise(config, options, cpus, address, place)
     except (LaunchError, PortTakenError, KernelError, KeysError) as error:
         say(f"error: {error}")
@@ -53,6 +56,16 @@ def _parse(arguments: list[str] | None, description: str | None) -> argparse.Nam
     parser.add_argument("--port", type=int, help="default: the file's; 0: any free one")
     parser.add_argument("--cpus", type=int, help="CPUs of the cluster = workers; default: all that may be used")
     parser.add_argument("--api-keys-file", help="`name:sha256hex` lines; default: the file's")
+    parser.add_argument(
+        "--state",
+        help="a folder that keeps durable jobs over restarts, unless the file names one or a database; default: "
+        "$FIBONACCI_STATE, $XDG_STATE_HOME/fibonacci or ~/.local/state/fibonacci",
+    )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="take the durable jobs at once although another service had them in the last 30 s: it loses them",
+    )
     for name, default, meaning in (
         ("start", Wishes.start, "how long the start may take"),
         ("lame-duck", Wishes.lame_duck, "how long jobs are still accepted after a signal, while /readyz says 503"),
@@ -89,6 +102,7 @@ def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, a
         "TMPDIR": str(place.path.parent),
         # The copy first; then where this was started, for other applications in the file.
         "PYTHONPATH": os.pathsep.join((str(place.code), str(Path.cwd()))),
+        take_over.VARIABLE: str(place.take_over()) if options.take_over else "",
     }
     wishes = Wishes(options.start_seconds, options.lame_duck_seconds, options.grace_seconds)
     supervisor = Supervisor(wishes, place, verbose=options.verbose)

@@ -14,6 +14,9 @@ AUTH_MODES = ("token", "disabled")
 HEARD = (
     "PATH", "HOME", "USER", "LOGNAME", "TERM", "TZ", "TMPDIR", "LD_LIBRARY_PATH",  # how programs find things
     "RAY_AUTH_MODE",
+    # How libpq reaches and trusts the database of durable jobs: what must not, or need not, be in its address.
+    "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY",
+    "PGCHANNELBINDING",
 )  # fmt: skip
 HAPROXY_BINDS = "FIBONACCI_HAPROXY_BINDS"
 """Where the API listens, separated by commas. Without it, as on a node of a cluster, binds stay as they are."""

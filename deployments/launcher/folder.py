@@ -85,6 +85,12 @@ class Folder:
         path.write_text(secrets.token_hex(32))
         return path
 
+    def take_over(self) -> Path:
+        """A folder for ``deployments.config.take_over``."""
+        path = self.path / "take-over"
+        path.mkdir(exist_ok=True)
+        return path
+
     def keep_fresh(self) -> None:
         """Touch everything here: cleaners of temporary folders remove what nobody has touched for some days.
 

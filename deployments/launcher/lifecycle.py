@@ -21,11 +21,14 @@ from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
+from app.durable.records import DurableCounts
 from app.settings import Settings
 from deployments.launcher.console import LaunchError, RetryError
+from deployments.launcher.durable import at_the_end, number_of
 from deployments.launcher.folder import RAY
 from deployments.launcher.health import is_ready
 from deployments.launcher.shape import IMPORT_PATH
+from deployments.launcher.state import KEEPER
 
 INGRESS = "FibonacciIngress"
 """The deployment that marks an application as one of ours, whatever the configuration calls it."""
@@ -148,7 +151,7 @@ def wait_until_settled(folder: Path, stop: threading.Event) -> None:
 
 def leave() -> None:
     """Have ``/readyz`` of every ingress of ours say 503; jobs are still accepted."""
-    for ingress in _ingresses():
+    for ingress in _each(INGRESS):
         with contextlib.suppress(RayError, RayServeException, TimeoutError):
             _broadcast(ingress, "leave")
 
@@ -158,29 +161,45 @@ def drain(grace_seconds: float, drop: threading.Event, say: Callable[[str], None
     give_up_at = time.monotonic() + grace_seconds
     said = unfinished = None
     while True:
-        counts = [_stop_admission(ingress) for ingress in _ingresses()]
+        counts = [_stop_admission(ingress) for ingress in _each(INGRESS)]
         if None not in counts:
             unfinished = sum(filter(None, counts))
             if not unfinished:
                 return
         if unfinished != said:
-            say(f"waiting for {_number_of('job', unfinished)} (a second signal drops what is left)")
+            say(f"waiting for {number_of('job', unfinished)} (a second signal drops what is left)")
             said = unfinished
         if drop.wait(POLL_SECONDS) or time.monotonic() >= give_up_at:
             break
-    say(
-        "dropping any unfinished jobs" if unfinished is None else f"dropping {_number_of('unfinished job', unfinished)}"
-    )
+    say("dropping any unfinished jobs" if unfinished is None else f"dropping {number_of('unfinished job', unfinished)}")
 
 
-def _number_of(what: str, number: int | None) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def count_durable() -> list[DurableCounts | None]:
+    """What each keeper of our applications has; None if it, or Serve, does not say."""
+    counts: list[DurableCounts | None] = []
+    try:
+        for keeper in _each(KEEPER):
+            counts += _broadcast(keeper, "counts", 2) or [None]
+    except (RayError, RayServeException, TimeoutError):
+        counts.append(None)
+    return counts
+
+
+def close_keepers(say: Callable[[str], None]) -> None:
+    """Have the keepers write down how far their jobs are, and say how many go on at the next start."""
+    unfinished = 0
+    # Of a keeper that does not answer, all but the last second is written.
+    with contextlib.suppress(RayError, RayServeException, TimeoutError):
+        for keeper in _each(KEEPER):
+            unfinished += sum(_broadcast(keeper, "close"))
+    if line := at_the_end(unfinished):
+        say(line)
 
 
 def _stop_admission(ingress: DeploymentHandle[Any]) -> int | None:
     """How many of its jobs are unfinished; None if it does not say, being busy or replaced: ask again."""
     try:
-        return sum(_broadcast(ingress, "drain"))
+        return int(sum(_broadcast(ingress, "drain")))
     except (RayError, RayServeException, TimeoutError):
         return None
 
@@ -191,21 +210,21 @@ def _last_line(what: object) -> str:
     return lines[-1] if lines else repr(what)
 
 
-def _ingresses() -> list[DeploymentHandle[Any]]:
-    """Those of our applications; one that is still being built has none."""
+def _each(deployment: str) -> list[DeploymentHandle[Any]]:
+    """Those of our applications with this name; one that is still being built has none."""
     found = []
     for name, application in serve.status().applications.items():
-        if INGRESS in application.deployments:
+        if deployment in application.deployments:
             with contextlib.suppress(RayServeException):
-                found.append(serve.get_app_handle(name))
+                found.append(serve.get_deployment_handle(deployment, name))
     return found
 
 
-def _broadcast(ingress: DeploymentHandle[Any], method: str) -> list[int]:
+def _broadcast(deployment: DeploymentHandle[Any], method: str, timeout_seconds: float = 5) -> list[Any]:
     try:
-        replies: list[int] = ingress.broadcast(method).results(timeout_s=5)
+        replies: list[Any] = deployment.broadcast(method).results(timeout_s=timeout_seconds)
     except DeploymentUnavailableError:
-        return []  # no ingress is there: nothing to wait for
+        return []  # no replica is there: nothing to wait for
     return replies
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from app.compute.slices import compute
 from app.dispatch.dispatcher import Dispatcher
+from app.durable.service import DurableJobs
 from app.http.api import create_app
 from app.job import Batch, BatchResult, RunBatch
 from app.keys import ApiKeys
@@ -65,6 +66,7 @@ class Client(httpx.AsyncClient):
         read_pool: ReadPool | None = None,
         keys: ApiKeys | None = None,
         *,
+        durable: DurableJobs | None = None,
         root_path: str = "",
     ) -> None:
         self.batches: list[Batch] = []
@@ -77,6 +79,7 @@ class Client(httpx.AsyncClient):
         settings = settings or Settings()
         self.dispatcher = Dispatcher(noted, settings, clock=asyncio.get_running_loop().time)
         self.dispatcher.set_workers(workers)
-        app = create_app(self.dispatcher, settings, read_pool or pool_of(WorkerStatus("worker-1", "node")), keys)
+        read_pool = read_pool or pool_of(WorkerStatus("worker-1", "node"))
+        app = create_app(self.dispatcher, settings, read_pool, keys, durable)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
         super().__init__(transport=transport, base_url="http://service")

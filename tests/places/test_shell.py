@@ -16,10 +16,11 @@ SET_BY_MAKE = {"RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "no_proxy", "NO_PROXY
 MAKES_OWN = {"MAKEFLAGS", "GNUMAKEFLAGS", "MAKEFILES"}
 OWN_VARIABLES = {
     "HOST": "0.0.0.0",  # noqa: S104 (nothing listens)
-    "PORT": "tcp://10.0.0.1:80", "CPUS": "0-3", "NAME": "wsl", "API_KEYS_FILE": "/nowhere", "QUICK": "1", "ONLY": "row",
-    "RECORD": "1", "ROUNDS": "1", "ARGS": "--help", "SECONDS": "1", "PROXY": "default", "PEERS": "all", "RESUME": "1",
-    "PYTHON": "/nowhere/python", "EXAMPLES": "1", "LOCK_FOLDER": "/nowhere", "BIN": "/bin", "INSTALLED": "x",
-    "AUDIT": "x", "SET_UP": "false", "COMPILE": "false", "LAUNCH_OPTIONS": "--help", "quoted": "x",
+    "PORT": "tcp://10.0.0.1:80", "CPUS": "0-3", "NAME": "wsl", "API_KEYS_FILE": "/nowhere", "STATE": "/nowhere",
+    "QUICK": "1", "ONLY": "row", "RECORD": "1", "ROUNDS": "1", "ARGS": "--help", "SECONDS": "1", "PROXY": "default",
+    "PEERS": "all", "RESUME": "1", "PYTHON": "/nowhere/python", "EXAMPLES": "1", "LOCK_FOLDER": "/nowhere",
+    "BIN": "/bin", "INSTALLED": "x", "AUDIT": "x", "SET_UP": "false", "COMPILE": "false",
+    "LAUNCH_OPTIONS": "--help", "quoted": "x",
 }  # fmt: skip
 OTHERS = {
     "PIP_USER": "yes", "PIP_TARGET": "/nowhere", "UV_OFFLINE": "1", "PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere",
@@ -74,9 +75,9 @@ def test_a_target_does_the_same_in_every_shell(target: str) -> None:
 
 
 def test_on_its_command_line_a_variable_counts() -> None:
-    done = make(ROOT, "--dry-run", "serve", "HOST=h st", "API_KEYS_FILE=it's", PORT="1")
+    done = make(ROOT, "--dry-run", "serve", "HOST=h st", "API_KEYS_FILE=it's", "STATE=a b", PORT="1")
     _, _, options = done.stdout.splitlines()[-1].partition("deployments.launch")
-    assert shlex.split(options) == ["--host", "h st", "--api-keys-file", "it's"]
+    assert shlex.split(options) == ["--host", "h st", "--api-keys-file", "it's", "--state", "a b"]
 
 
 def test_make_help_needs_no_environment() -> None:

@@ -27,6 +27,7 @@ KINDS = {
     r"^ray::ProxyActor": "fallback proxy",
     r"^ray::ServeReplica:fibonacci:FibonacciIngress": "ingress",
     r"^ray::ServeReplica:fibonacci:FibonacciWorker": "worker",
+    r"^ray::ServeReplica:fibonacci:FibonacciKeeper": "keeper",
     r"^ray::IDLE": "idle worker",
 }
 COMES_AND_GOES = {"idle worker"}

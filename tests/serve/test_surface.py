@@ -59,8 +59,10 @@ def test_what_listens_is_what_security_md_lists(service: Service) -> None:
         ("fallback proxy", CORE_WORKER),
         ("ingress", CORE_WORKER),
         ("worker", CORE_WORKER),
+        ("keeper", CORE_WORKER),
         ("ingress", REPLICA),
         ("worker", REPLICA),
+        ("keeper", REPLICA),
     ],
 )
 def test_rays_grpc_wants_the_token(service: Service, kind: str, method: str) -> None:
@@ -104,7 +106,7 @@ class MakesFile:
         return os.mknod, (str(self._path),)
 
 
-@pytest.mark.parametrize("kind", ["ingress", "worker"])
+@pytest.mark.parametrize("kind", ["ingress", "worker", "keeper"])
 def test_a_replica_unpickles_only_what_comes_with_the_token(service: Service, tmp_path: Path, kind: str) -> None:
     (port, *_) = [port for port in ports_of(service, kind) if call(port, REPLICA) == "UNAUTHENTICATED"]
     path = tmp_path / "made"

@@ -1,10 +1,14 @@
 """The unit tier runs without Ray, and the same way every time."""
 
 import sys
-from typing import NoReturn
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresServer
 
 hypothesis.settings.register_profile("unit", derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile(
@@ -25,3 +29,12 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "ray", None)
     else:  # all ways there make one of these, also `ray.cluster_utils` and a call that would start Ray by itself
         monkeypatch.setattr("ray._private.node.Node.__init__", refuse)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["PostgresServer"]:
+    """A PostgreSQL server of this run's own; skips the test if there is none on this machine."""
+    from tests.postgres import running_server  # what the other tests do not need
+
+    with running_server() as server:
+        yield server

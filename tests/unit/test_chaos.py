@@ -40,7 +40,7 @@ def answer(job: JobSpec, job_id: str = "a") -> dict[str, Any]:
             "sha256": last.sha256,
         },
         "verification": {"num_recomputed": 0},
-        "batches": [{"attempts": 1}],
+        "batches": [{"attempts": 1, "compute_seconds": 0.5}],
     }
 
 

@@ -142,3 +142,9 @@ def test_who_does_not_listen_any_more_is_told_nothing(monkeypatch: pytest.Monkey
         monkeypatch.undo()
         with contextlib.suppress(BrokenPipeError):
             gone.close()
+
+
+def test_taking_over_is_asked_for_by_name() -> None:
+    assert not command._parse([], None).take_over
+    options = command._parse(["--take-over", "--state", "/var/lib/jobs"], None)
+    assert (options.take_over, options.state) == (True, "/var/lib/jobs")

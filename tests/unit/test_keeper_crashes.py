@@ -42,7 +42,9 @@ async def goes_on(folder: Path, said: list[str]) -> None:
             if job_id == "short" and "deleted short" in said:
                 pytest.fail("it was deleted")
             if job_id == "long":
-                assert record.units_done >= max((int(line.split()[1]) for line in said if "progress" in line), default=0)
+                assert record.units_done >= max(
+                    (int(line.split()[1]) for line in said if "progress" in line), default=0
+                )
             if record.state is not State.CANCELLED:
                 over = (await done(keeper, job_id)).record
                 assert over.state is State.SUCCEEDED

@@ -36,6 +36,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+def test_permission_to_take_jobs_over_is_a_folder_of_the_run(place: Path) -> None:
+    with made({"TMPDIR": str(place)}) as run:
+        assert run.take_over().parent == run.path
+        assert list(run.take_over().iterdir()) == []
+    assert not (run.path / "take-over").exists()
+
+
 def kill_a_run(place: Path, name: str) -> None:
     subprocess.run([sys.executable, "-c", KILLED, str(place), name], check=False, timeout=20)
 

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from app.settings import Settings
 
 FIELDS = sorted(Settings.model_fields)
-NUMBERS = [name for name in FIELDS if name not in ("api_keys_file", "kernels")]
+NO_NUMBERS = ("allow_network_folder", "api_keys_file", "jobs_database", "jobs_folder", "kernels")
+NUMBERS = [name for name in FIELDS if name not in NO_NUMBERS]
 
 
 def test_the_defaults_are_valid() -> None:
@@ -37,9 +38,15 @@ def test_every_number_has_a_lower_bound(name: str) -> None:
         Settings.model_validate({name: -1})
 
 
-def test_an_empty_path_is_refused() -> None:
+@pytest.mark.parametrize("name", ["api_keys_file", "jobs_folder"])
+def test_an_empty_path_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="at least 1 character"):
-        Settings.model_validate({"api_keys_file": ""})
+        Settings.model_validate({name: ""})
+
+
+def test_durable_jobs_are_in_no_other_database_than_postgresql() -> None:
+    with pytest.raises(ValidationError, match="should match pattern"):
+        Settings.model_validate({"jobs_database": "mysql://alice@db/jobs"})
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if name.endswith("_seconds")])

@@ -46,6 +46,8 @@ def test_it_runs_the_launcher_and_gives_it_time_and_files() -> None:
     program, *arguments = shlex.split(service["ExecStart"])
     assert (program, arguments[:2]) == (PYTHON, ["-m", "deployments.launch"])
     options = command._parse(arguments[2:], None)
+    assert f"FIBONACCI_STATE=/var/lib/{service['StateDirectory']}" in service["Environment"].split()
+    assert service["StateDirectoryMode"] == "0700"
     assert service["Type"] == "notify"
     assert int(service["TimeoutStartSec"]) > options.start_seconds
     assert int(service["TimeoutStopSec"]) >= options.grace_seconds + bounds.SHUTDOWN
