@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from app.durable.records import DurableCounts
-
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
@@ -25,6 +23,17 @@ class QueueStatus:
     queued_jobs: int
     unfinished_jobs: int
     drain_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DurableCounts:
+    """Durable jobs of the whole service; ``reason`` says why there are none to be had."""
+
+    available: bool
+    reason: str | None = None
+    queued: int = 0
+    running: int = 0
+    finished: int = 0
 
 
 @dataclass(frozen=True, slots=True)

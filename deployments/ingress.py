@@ -17,12 +17,11 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from app.dispatch.dispatcher import Dispatcher
-from app.durable.records import DurableCounts
 from app.http.api import create_app
 from app.job import Batch, BatchResult
 from app.keys import ApiKeys, KnowsCallers
 from app.settings import Settings
-from app.status import PoolStatus, QueueStatus
+from app.status import DurableCounts, PoolStatus, QueueStatus
 from deployments.config import gc_thresholds, serve_options
 from deployments.config.watched_keys import WatchedKeys
 from deployments.routing.calls import Workers

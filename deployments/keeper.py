@@ -14,11 +14,12 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from app.durable.keeper import Keeper
-from app.durable.records import Changes, DurableCounts, JobView, NewJob, Page, State
+from app.durable.records import Changes, JobView, NewJob, Page, State
 from app.durable.service import Submitted
 from app.errors import JobError
 from app.job import Batch, BatchResult
 from app.settings import Settings
+from app.status import DurableCounts
 from deployments.config import gc_thresholds
 from deployments.config.jobs_store import store_of
 from deployments.config.take_over import may_take_over

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from app.durable import transitions
 from app.durable.change_log import ChangeLog
@@ -20,6 +20,8 @@ from app.settings import Settings
 LARGE_CHECKPOINT = 16_384
 LARGE_SECONDS = 5.0
 """A checkpoint of more than so many characters is written no more often than this."""
+AGAIN = "durable job %s begins again: its checkpoint is damaged: %s"
+LEFT_ALONE = "durable job %s is left alone: %s"
 
 logger = logging.getLogger("ray.serve")  # as in app.http.problems
 
@@ -143,19 +145,18 @@ class Custody:
     def _keep(self, record: Record) -> None:
         """Know an unfinished job. One that cannot be computed here is left alone."""
         kept = Kept(record, None)
-        say: Callable[[str], None] = lambda why: logger.error("durable job %s %s", record.job_id, why)  # noqa: E731
         try:
             task = task_of(record, self._offers)
             if record.checkpoint is not None:
                 kept.progress = progress_of(record.checkpoint)
             kept.task = task
         except DamagedError as damage:
-            say(f"begins again: its checkpoint is damaged: {damage}")
+            logger.error(AGAIN, record.job_id, damage)  # noqa: TRY400 (the message says it all, as below)
             kept.task = task
         except UnknownVersionError:
-            say("is left alone: a later version of the service wrote its checkpoint")
+            logger.error(LEFT_ALONE, record.job_id, "a later version of the service wrote its checkpoint")  # noqa: TRY400 (as above)
         except ValueError as error:
-            say(f"is left alone: {error}")
+            logger.error(LEFT_ALONE, record.job_id, error)  # noqa: TRY400 (as above)
         self._kept.add(kept)
 
     def _start_more(self, callers: Iterable[str]) -> None:

@@ -18,15 +18,16 @@ from app.durable.change_log import ChangeLog
 from app.durable.custody import Custody
 from app.durable.forecast import Forecast
 from app.durable.kept import KeptJobs
-from app.durable.records import Changes, DurableCounts, JobView, NewJob, Page, Record, State
+from app.durable.records import Changes, JobView, NewJob, Page, Record, State
 from app.durable.runner import Runner
 from app.durable.service import Submitted
-from app.durable.store import DeposedError, Operation, Store, StoreError
+from app.durable.store import DeposedError, Store, StoreError
 from app.durable.writer import Writer
 from app.errors import JobError, JobsUnavailableError, KeyReusedError, NoSuchJobError
 from app.job import JobResult, RunBatch
 from app.kernel import offers_of
 from app.settings import Settings
+from app.status import DurableCounts
 
 TRY_AGAIN_SECONDS = 0.5
 """How long after the store failed it is tried again."""
@@ -143,8 +144,9 @@ class Keeper:
 
     async def page(self, caller: str, states: Sequence[State], before: int | None, limit: int) -> Page:
         self._check()
-        read: Operation = lambda session: session.page(caller, states, before, limit + 1)  # noqa: E731
-        found: list[Record] = await self._stored(self._writer.read(read))
+        found: list[Record] = await self._stored(
+            self._writer.read(lambda session: session.page(caller, states, before, limit + 1))
+        )
         views = tuple(self._view(record) for record in found[:limit])
         return Page(views, found[limit - 1].number if len(found) > limit else None)
 
@@ -258,8 +260,9 @@ class Keeper:
         if time.monotonic() >= self._purge_at:
             self._purge_at = time.monotonic() + PURGE_SECONDS
             most = self._settings.max_finished_jobs
-            purge: Operation = lambda session: session.purge(now, most, PURGE_AT_ONCE)  # noqa: E731
-            self._custody.num_finished -= await self._writer.write(purge)
+            self._custody.num_finished -= await self._writer.write(
+                lambda session: session.purge(now, most, PURGE_AT_ONCE)
+            )
 
     def _ended(self, job_id: str, outcome: JobResult | JobError) -> None:
         self._custody.ended(job_id, outcome)

@@ -110,14 +110,3 @@ class Changes:
     views: tuple[JobView, ...]
     gone: tuple[str, ...] = ()
     """Job ids that are not there any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class DurableCounts:
-    """Durable jobs of the whole service; ``reason`` says why there are none to be had."""
-
-    available: bool
-    reason: str | None = None
-    queued: int = 0
-    running: int = 0
-    finished: int = 0

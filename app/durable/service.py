@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.durable.records import Changes, DurableCounts, JobView, NewJob, Page, State
+from app.durable.records import Changes, JobView, NewJob, Page, State
+from app.status import DurableCounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from app.durable.records import DurableCounts
-from app.status import PoolStatus, WorkerStatus
+from app.status import DurableCounts, PoolStatus, WorkerStatus
 
 EXAMPLE_WORKER: dict[str, JsonValue] = {
     "worker_id": "1kmwbh1u",

@@ -2,8 +2,8 @@
 
 from typing import NoReturn
 
-from app.durable.records import DurableCounts
 from app.errors import JobsUnavailableError
+from app.status import DurableCounts
 
 REASON = "This service keeps no durable jobs: neither of its settings jobs_folder and jobs_database is set."
 RETRY_AFTER_SECONDS = 60

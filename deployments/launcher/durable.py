@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from app.durable.records import DurableCounts
+from app.status import DurableCounts
 
 PATIENCE_SECONDS = 5.0
 """A keeper that opens its store normally says nothing else meanwhile."""

@@ -21,8 +21,8 @@ from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
-from app.durable.records import DurableCounts
 from app.settings import Settings
+from app.status import DurableCounts
 from deployments.launcher.console import LaunchError, RetryError
 from deployments.launcher.durable import at_the_end, number_of
 from deployments.launcher.folder import RAY

@@ -11,9 +11,10 @@ from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from app.durable.records import Changes, DurableCounts, JobView, NewJob, Page, State
+from app.durable.records import Changes, JobView, NewJob, Page, State
 from app.durable.service import Submitted
 from app.errors import JobError, JobsUnavailableError
+from app.status import DurableCounts
 
 CALL_SECONDS = 2.0
 """A handle waits without end while there is no replica."""

@@ -8,13 +8,14 @@ from typing import Any
 
 from app.compute.slices import compute
 from app.durable.outcome import error_text, result_text
-from app.durable.records import Changes, DurableCounts, JobView, NewJob, Page, Record, State
+from app.durable.records import Changes, JobView, NewJob, Page, Record, State
 from app.durable.service import Submitted
 from app.durable.tasks import task_of
 from app.errors import JobError, JobsUnavailableError, KeyReusedError, NoSuchJobError
 from app.job import Job, JobResult, Segment, Timing
 from app.kernel import offers_of
 from app.settings import Settings
+from app.status import DurableCounts
 
 POLL_SECONDS = 0.01
 

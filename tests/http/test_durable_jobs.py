@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.durable.records import DurableCounts, State
+from app.durable.records import State
 from app.errors import (
     CallerLimitError,
     ComputationError,
@@ -23,7 +23,7 @@ from app.errors import (
 from app.http.no_jobs import NoJobs
 from app.keys import parse_keys
 from app.settings import KernelChoice, Settings
-from app.status import PoolStatus
+from app.status import DurableCounts, PoolStatus
 from tests.http.client import Client, in_virtual_time, until, wait_forever
 from tests.http.durable_jobs import MemoryJobs, now
 from tests.tasks import fibonacci_with

@@ -152,7 +152,8 @@ def test_the_whole_service_is_killed_and_started_again(tmp_path: Path) -> None:
                 process.kill()
         wait_until(lambda: not alive(everything), 30, "all is dead")
     with launched("--cpus", "2", state=tmp_path) as service, httpx.Client(base_url=service.url) as client:
-        assert any("durable jobs of before go on" in line for line in service.output)
+        went_on = f"{len(ids)} durable jobs of before go on"
+        wait_until(lambda: any(went_on in line for line in service.output), bounds.DURABLE_RESUMED, went_on)
         view = job(client, ids[0])
         assert view["progress"]["terms"] >= terms
         assert view["resumed"] == 1

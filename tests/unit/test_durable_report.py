@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from app.durable.records import DurableCounts
+from app.status import DurableCounts
 from deployments.launcher.durable import PATIENCE_SECONDS, SELDOM_SECONDS, SILENT, Report, at_the_end
 
 READY = DurableCounts(available=True)

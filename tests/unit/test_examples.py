@@ -44,6 +44,7 @@ def found_in(task: Task, cuts: Sequence[int]) -> object:
         assert (result.verified, result.num_units) == (True, stop - start)
         assert result.part is not None
         parts.add(start, stop, result.part)
+    assert parts.whole is not None
     return parts.whole.found
 
 

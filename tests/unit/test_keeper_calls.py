@@ -11,7 +11,7 @@ import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 from ray.serve.exceptions import RayServeException, RequestCancelledError
 
-from app.durable.records import Changes, DurableCounts, NewJob, Page
+from app.durable.records import Changes, NewJob, Page
 from app.errors import (
     CallerLimitError,
     JobError,
@@ -21,6 +21,7 @@ from app.errors import (
     QueueFullError,
     TooCostlyError,
 )
+from app.status import DurableCounts
 from deployments.routing.keeper_calls import CALL_SECONDS, REPLACED, Failure, KeeperCalls
 from harness.virtual_time import run_virtually
 
