@@ -1,6 +1,8 @@
 """Every setting of the service: its default, bounds, unit and meaning."""
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 
 class KernelChoice(BaseModel):
@@ -15,7 +17,7 @@ class KernelChoice(BaseModel):
 class Settings(BaseModel):
     """The ``args`` of ``serve_config.yaml``; unknown names are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kernels: tuple[KernelChoice, ...] = Field(
         (KernelChoice(import_path="app.kernels.fibonacci:KERNEL"),),
@@ -116,3 +118,11 @@ class Settings(BaseModel):
     checkpoint_seconds: float = Field(
         1.0, gt=0, le=60, description="How often the progress of durable jobs is written, all in one transaction."
     )
+
+    @field_validator("jobs_database")
+    @classmethod
+    def _without_a_password(cls, url: str | None) -> str | None:
+        """Settings are shown in logs, and by Serve."""
+        if url is not None and (urlsplit(url).password is not None or "password" in parse_qs(urlsplit(url).query)):
+            raise ValueError("a password does not belong here: it is FIBONACCI_JOBS_PASSWORD, or where libpq looks")
+        return url

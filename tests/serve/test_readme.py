@@ -30,7 +30,7 @@ PAGES = (
 )  # fmt: skip
 MOST_LINES = 200
 """Of the README: what is longer has a page in ``docs``."""
-VARYING = re.compile(r"_id$|_seconds$|^parallelism$")
+VARYING = re.compile(r"_id$|_seconds$|_at$|^parallelism$|^links$")
 
 
 def text_of(name: str) -> str:
@@ -75,6 +75,35 @@ def test_the_curl_command_fails_with_the_reason_of_a_refusal(service: Service) -
     )
     assert done.returncode == 22
     assert json.loads(done.stdout)["errors"][0]["location"] == ["body", "sequence_size"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page's commands are curl")
+def test_the_session_with_a_durable_job_is_what_is_shown(service: Service) -> None:
+    page = text_of("durable")
+    (shown,) = map(json.loads, re.findall(r"```json\n(.*?)\n```", page, re.DOTALL))
+    submit, look, events, cancel, delete = re.findall(r"^\$ (curl .*)$", page, re.MULTILINE)
+
+    def run(command: str, job_id: str = "") -> str:
+        command = command.replace("http://127.0.0.1:8000", service.url).replace("JOB_ID", job_id)
+        done = run_example(["bash", "-c", command])
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    accepted = json.loads(run(submit))
+    assert without_varying(accepted) == without_varying(shown)
+    assert accepted.keys() == shown.keys()
+    assert accepted["progress"].keys() == shown["progress"].keys()
+    job_id = accepted["job_id"]
+    assert accepted["links"] == {name: link.replace(shown["job_id"], job_id) for name, link in shown["links"].items()}
+    told = run(events, job_id)
+    fields = re.compile(r"^(retry: \d+|event: \w+|id: |data: \{\"job_id\")", re.MULTILINE)
+    assert set(fields.findall(page)) <= {*fields.findall(told), "event: progress"}  # it may be too quick for that
+    over = json.loads(run(look, job_id))
+    assert (over["state"], over["result"]["sizes"]) == ("succeeded", [300_000] * 40)
+    assert json.loads(run(submit))["job_id"] == job_id  # by its Idempotency-Key
+    assert json.loads(run(cancel, job_id)) == over
+    assert run(delete, job_id) == ""
+    assert json.loads(run(look, job_id))["type"] == "/problems/no-such-job"
 
 
 class FullAtFirst(http.server.BaseHTTPRequestHandler):

@@ -49,6 +49,14 @@ def test_durable_jobs_are_in_no_other_database_than_postgresql() -> None:
         Settings.model_validate({"jobs_database": "mysql://alice@db/jobs"})
 
 
+@pytest.mark.parametrize("url", ["postgresql://alice:pssst@db/jobs", "postgresql://alice@db/jobs?password=pssst"])
+def test_a_password_in_the_settings_is_refused_and_not_told(url: str) -> None:
+    with pytest.raises(ValidationError, match="a password does not belong here") as refused:
+        Settings.model_validate({"jobs_database": url})
+    assert "pssst" not in str(refused.value)
+    assert Settings.model_validate({"jobs_database": "postgresql://alice@db:5432/jobs?sslmode=require"}).jobs_database
+
+
 @pytest.mark.parametrize("name", [name for name in FIELDS if name.endswith("_seconds")])
 def test_no_setting_takes_what_is_not_a_number(name: str) -> None:
     with pytest.raises(ValidationError):
