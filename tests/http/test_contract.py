@@ -53,9 +53,10 @@ def application(keys: ApiKeys | None) -> ASGIApp:
     return answer
 
 
-def examine(keys: ApiKeys | None = None, key: str | None = None) -> Examination:
+def examine(max_examples: int, keys: ApiKeys | None = None, key: str | None = None) -> Examination:
     """What schemathesis finds with this key at a service with these keys."""
-    return Examination(schemathesis.openapi.from_asgi("/openapi.json", application(keys), config=config(20, key)))
+    settings = config(max_examples, key)
+    return Examination(schemathesis.openapi.from_asgi("/openapi.json", application(keys), config=settings))
 
 
 def all_checks() -> set[str]:
@@ -69,16 +70,16 @@ def all_checks() -> set[str]:
 
 
 def test_schemathesis_finds_nothing() -> None:
-    examination = examine()
+    examination = examine(15)
     assert examination.findings == []
-    assert examination.num_requests > 400
+    assert examination.num_requests > 300
     assert examination.checks == all_checks()
     assert {200, 202, 204, 404, 422} < examination.statuses
 
 
 def test_schemathesis_finds_nothing_with_keys() -> None:
-    examination = examine(KEYS, KEY)
+    examination = examine(5, KEYS, KEY)
     assert examination.findings == []
-    assert examination.num_requests > 150
+    assert examination.num_requests > 100
     assert examination.checks == all_checks()
     assert {200, 202, 204, 401, 422} < examination.statuses  # let in, and shut out when it leaves the key out
