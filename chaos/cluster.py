@@ -16,6 +16,7 @@ import ray
 import yaml
 from ray.cluster_utils import Cluster
 
+from chaos.network import ADDED, PLACE
 from deployments.launcher import environment, lifecycle, serve_config
 from deployments.launcher.console import say
 
@@ -45,13 +46,17 @@ def main() -> None:
 
 
 def _obey(wishes: "queue.SimpleQueue[int]", cluster: Cluster, url: str) -> None:
-    nodes: list[Any] = [cluster.add_node(num_cpus=1)]  # now that the ingress has its place on the first, which stays
+    nodes: list[Any] = [_add_node(cluster)]  # now that the ingress has its place on the first, which stays
     say(f"ready on {url}")
     while (wish := wishes.get()) in (JOIN, LEAVE):
         if wish == JOIN:
-            nodes.append(cluster.add_node(num_cpus=1))
+            nodes.append(_add_node(cluster))
         else:
             cluster.remove_node(nodes.pop(), allow_graceful=False)
+
+
+def _add_node(cluster: Cluster) -> Any:
+    return cluster.add_node(num_cpus=1, labels={PLACE: ADDED})
 
 
 if __name__ == "__main__":

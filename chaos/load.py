@@ -71,12 +71,12 @@ class _Load:
 
 
 @contextmanager
-def open_loop(url: str, rate: float, seconds: float = math.inf) -> Iterator[Record]:
-    """Post ``rate`` jobs a second while the block runs, but for so long at most.
+def open_loop(url: str, rate: float, seconds: float = math.inf, job: JobSpec | None = None) -> Iterator[Record]:
+    """Post ``rate`` jobs a second, mixed ones or always this, while the block runs, but for so long at most.
 
     After the block every request of the record has its outcome.
     """
-    load = _Load(url, mixed_jobs())
+    load = _Load(url, _jobs(job))
     stop = threading.Event()
     thread = threading.Thread(target=lambda: uvloop.run(load.at_rate(rate, seconds, stop)), daemon=True)
     thread.start()
@@ -89,7 +89,7 @@ def open_loop(url: str, rate: float, seconds: float = math.inf) -> Iterator[Reco
 
 def closed_loop(url: str, callers: int, seconds: float, job: JobSpec | None = None) -> Record:
     """So many callers for so long, each with one job at a time: mixed jobs, or always this one."""
-    load = _Load(url, mixed_jobs() if job is None else itertools.repeat(job))
+    load = _Load(url, _jobs(job))
     uvloop.run(load.by_callers(callers, seconds))
     return load.record
 
@@ -99,3 +99,7 @@ def all_at_once(url: str, jobs: Sequence[JobSpec]) -> Record:
     load = _Load(url, iter(jobs))
     uvloop.run(load.at_once(len(jobs)))
     return load.record
+
+
+def _jobs(job: JobSpec | None) -> Iterator[JobSpec]:
+    return mixed_jobs() if job is None else itertools.repeat(job)

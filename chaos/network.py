@@ -23,8 +23,13 @@ DOWN, UP, STOP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT
 NETWORK = "10.77.{}.{}"
 """The host has the last address, the nodes the first ones."""
 HOST = 254
+THIS_HOST = "this-host"
+"""In the configuration: stands for the host's address."""
 NODES = 2
-RAY = str(Path(sys.executable).with_name("ray"))
+PLACE, ADDED = "place", "added"
+"""A label, and what it is on every node but the first, here and in ``chaos.cluster``."""
+RAY = (sys.executable, "-m", "ray.scripts.scripts")
+"""Not the script of that name: in a clone that was moved it runs another interpreter."""
 RAY_PORT = 6379
 OBJECT_STORE_BYTES = 100_000_000
 NODE = "mount -t tmpfs -o size=256m tmpfs /dev/shm && exec {}"
@@ -36,8 +41,10 @@ def main() -> None:
     for number in (DOWN, UP, STOP, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: wishes.put(number))
     with tempfile.TemporaryDirectory(prefix="fc") as folder, _network() as network:
+        config = Path(folder, "serve_config.yaml")
+        config.write_text(Path(sys.argv[1]).read_text().replace(THIS_HOST, network.address(HOST)))
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        head = [sys.executable, "-m", "chaos.network_head", sys.argv[1], network.address(1), folder]
+        head = [sys.executable, "-m", "chaos.network_head", str(config), network.address(1), folder]
         with network.node(1, *head) as service:
             for line in service.stdout or ():
                 if READY.search(line):
@@ -45,8 +52,8 @@ def main() -> None:
                 say(line.strip())
             else:
                 return  # it has said why not
-            join = [RAY, "start", "--block", "--address", f"{network.address(1)}:{RAY_PORT}", *_options(2, folder)]
-            join += ["--node-ip-address", network.address(2)]
+            join = [*RAY, "start", "--block", "--address", f"{network.address(1)}:{RAY_PORT}", *_options(2, folder)]
+            join += ["--node-ip-address", network.address(2), "--labels", f"{PLACE}={ADDED}"]
             with network.kept_node(2, *join):
                 say(line.strip())
                 while (wish := wishes.get()) in (DOWN, UP):
@@ -65,7 +72,7 @@ def _options(number: int, folder: str) -> list[str]:
 def head_command(address: str, folder: str) -> list[str]:
     """Starts the first node, from inside its namespaces."""
     options = ["--head", "--port", str(RAY_PORT), "--node-ip-address", address, "--include-dashboard", "false"]
-    return [RAY, "start", *options, *_options(1, folder)]
+    return [*RAY, "start", *options, *_options(1, folder)]
 
 
 class Network:

@@ -30,6 +30,8 @@ class Request:
     attempts: int = 0
     """Of its batch that took the most."""
     num_recomputed: int = 0
+    compute_seconds: float = 0.0
+    """Of all its batches."""
 
     @property
     def seconds(self) -> float:
@@ -51,6 +53,7 @@ class Request:
             self.digest = digest(answer)
             self.attempts = max((batch["attempts"] for batch in answer["batches"]), default=0)
             self.num_recomputed = answer["verification"]["num_recomputed"]
+            self.compute_seconds = sum(batch["compute_seconds"] for batch in answer["batches"])
 
     def failed(self, error: str) -> None:
         """Note that no answer came."""

@@ -13,23 +13,40 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import mock
 
+from chaos.durable_stage import (
+    on_postgres,
+    on_small_disk,
+    twins_with_jobs,
+    two_networks_on_postgres,
+    two_nodes_on_postgres,
+    with_jobs,
+)
 from chaos.outcome import Outcome
 from chaos.rows import (
+    answering,
     crowd,
     deploying,
+    enduring,
+    following,
     hostile,
     inventing,
+    keeping,
     lasting,
     leaving,
     nodes,
     overload,
     pausing,
+    renewing,
+    restarting,
     serving,
     sharing,
     soak,
+    spanning,
     stopping,
+    storing,
     timing,
     workers,
+    yielding,
 )
 from chaos.stage import LIAR, Stage, sabotaged, staged
 from harness.config import Change, actor_calls, changed_config, two_ingresses
@@ -215,14 +232,56 @@ ROWS = (
         stopping.group_sighup),
     Row("sigterm-drops", "SIGTERM to the launcher with a job that outlasts its 4 s", impatient, stopping.dropped),
     Row("sigterm-twice", "SIGTERM to the launcher with a long job, twice", to_stop, stopping.signalled_twice),
+    Row("durable-answers", "durable jobs on an idle service, and on one all of whose workers are busy", with_jobs,
+        answering.answered, False),
+    Row("durable-cancels", "1,000 durable jobs, each cancelled within a second", with_jobs, answering.cancelled, False),
+    Row("durable-beside-tiny", "tiny jobs beside a durable one that fills the pool", with_jobs, yielding.beside_tiny,
+        False),
+    Row("durable-share", "a durable job beside 16 callers who keep all workers busy", with_jobs, yielding.saturated,
+        False),
+    Row("durable-forecast", "the predicted ends of eight durable jobs", with_jobs, enduring.forecast, False),
+    Row("durable-cost", "a job of 20 s, synchronous and durable in turns", with_jobs, enduring.cost, False),
+    Row("durable-keeper-killed", "the keeper of durable jobs, once, `kill -9`, beside a long one", with_jobs,
+        keeping.keeper_killed),
+    Row("durable-keeper-kills", "the keeper of durable jobs, `kill -9`, every 5 s for 60 s", with_jobs,
+        keeping.keeper_killed_again_and_again, False),
+    Row("durable-keeper-frozen", "the keeper of durable jobs frozen for good, `SIGSTOP`", with_jobs,
+        keeping.keeper_frozen, False),
+    Row("durable-controller", "the Serve controller, `kill -9`, with durable jobs under way", with_jobs,
+        keeping.controller_killed, False),
+    Row("durable-worker-kills", "a random worker, `kill -9`, every 5 s for 60 s, with durable jobs under way",
+        with_jobs, keeping.workers_killed_again_and_again, False),
+    Row("durable-two-services", "a second service for the same durable jobs", with_jobs, renewing.two_services, False),
+    Row("durable-redeploy", "a redeploy with changed settings and durable jobs under way", with_jobs,
+        renewing.redeployed, False),
+    Row("durable-redeploy-broken", "two redeploys that cannot start, with durable jobs under way", with_jobs,
+        renewing.redeployed_badly, False),
+    Row("durable-all-killed", "every process, `kill -9`, with 20 durable jobs under way, and started again", with_jobs,
+        restarting.killed_once, False),
+    Row("durable-all-kills", "the same five times", with_jobs, restarting.killed_five_times, False),
+    Row("durable-ingress-killed", "one of two ingress replicas, `kill -9`, while 20 durable jobs are followed",
+        twins_with_jobs, following.ingress_killed, False),
+    Row("durable-disk-full", "the disk of durable jobs is full for 5 s", on_small_disk, storing.disk_full, False),
+    Row("postgres-restarted", "PostgreSQL stopped for 5 s, with durable jobs under way", on_postgres,
+        storing.database_restarted, False),
+    Row("postgres-cut", "all connections to PostgreSQL ended, five times, with durable jobs under way", on_postgres,
+        storing.connections_ended, False),
+    Row("postgres-frozen", "PostgreSQL frozen for 30 s, with durable jobs under way", on_postgres,
+        storing.database_frozen, False),
+    Row("postgres-two-services", "two services for the durable jobs of one database, and the first is stopped",
+        on_postgres, renewing.taken_over, False),
+    Row("postgres-node-killed", "the node of the keeper of durable jobs, `kill -9`", two_nodes_on_postgres,
+        spanning.node_killed, False),
+    Row("postgres-node-cut", "the link of the node of the keeper of durable jobs is down until another goes on",
+        two_networks_on_postgres, spanning.node_cut_off, False),
 )  # fmt: skip
 
 CI_ROWS = (
-    "workers-killed", "worker-frozen", "busy-and-full", "redeploy", "redeploy-no-worker", "haproxy-killed",
-    "ingress-killed", "flipped-bits", "poison", "node-leaves", "sigterm", "sigterm-drops",
+    "workers-killed", "worker-frozen", "busy-and-full", "redeploy-no-worker", "haproxy-killed", "ingress-killed",
+    "flipped-bits", "poison", "node-leaves", "sigterm-drops", "durable-keeper-killed",
 )  # fmt: skip
 """What CI runs, in at most 15 minutes. Of faults that are much alike it has one row: no second way to kill all
 workers, the proxy or a job's ingress, or to deploy what cannot start, and nothing by calls of actors. `tests/places`
-signals the launcher's group, and `tests/serve` has hostile bodies, idle connections, invented names, a killed
-controller, leavers and deadlines. It leaves out what lasts minutes by itself (`overload`, `paused`, `long-redeploy`,
+signals the launcher and its group, and `tests/serve` has hostile bodies, idle connections, invented names, a killed
+controller, leavers, deadlines, and a service that is killed as a whole with durable jobs. It leaves out what lasts minutes by itself (`overload`, `paused`, `long-redeploy`,
 `long-batches`, `soak`)."""

@@ -14,6 +14,7 @@ from chaos.load import closed_loop, open_loop
 from chaos.outcome import Check
 from chaos.saboteur import LIAR_FILE
 from harness.config import Change, Config, changed_config
+from harness.postgres import PostgresServer
 from harness.processes import cpu_seconds, descendants, wait_until, workers
 from harness.service import Service, launched
 
@@ -54,7 +55,11 @@ class Stage:
     num_workers: int
     capacity: Capacity | None = None
     folder: Path | None = None
-    """Where saboteurs leave word."""
+    """Where saboteurs leave word, or durable jobs are."""
+    launch: Callable[..., contextlib.AbstractContextManager[Service]] | None = None
+    """Starts another service like this one, with these options besides."""
+    database: PostgresServer | None = None
+    """Where durable jobs are, if it is not the folder."""
 
     @property
     def url(self) -> str:

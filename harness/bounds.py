@@ -33,6 +33,8 @@ KEEPER_REPLACED = 15.0
 """From the death of the keeper to its durable jobs being computed again."""
 KEEPER_FROZEN = 30.0
 """From the keeper's standing still, or the controller's death, to durable jobs being computed."""
+KEEPER_CUT_OFF = 90.0
+"""The same from the link of the keeper's node being down: Ray takes the node for dead after a minute."""
 COMPUTED_TWICE = 2.0
 """Core-seconds a worker that the death of a keeper may cost."""
 DURABLE_AGAIN = 5.0

@@ -78,6 +78,7 @@ def clients(_: str, rate: float = 0.0) -> Iterator[mock.Mock]:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> mock.Mock:
     """A stage on which a keeper is struck and replaced in time."""
+    monkeypatch.setattr(keeping, "WATCHED_SECONDS", 0.0)
     monkeypatch.setattr(keeping, "durable_load", clients)
     monkeypatch.setattr(keeping, "job_of", lambda *_: JOB)
     monkeypatch.setattr(keeping, "until_running", lambda *_: told(1, 0))
