@@ -94,7 +94,7 @@ test-places: $(INSTALLED) ## Try the service where people run it: their shells, 
 	$(BIN)/python -m pytest tests/places --timeout=300 --durations=20
 
 .PHONY: chaos
-chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in 50 minutes (ONLY=row,row, ONLY=ci or ONLY=broken; PROXY=default; RECORD=1)
+chaos: $(INSTALLED) ## Kill, freeze, deceive and overload the service, in an hour (ONLY=row,row, ONLY=ci or ONLY=broken; PROXY=default; RECORD=1)
 	@$(BIN)/python -m chaos.run $(if $(ONLY),--only $(ONLY)) $(if $(filter default,$(PROXY)),--default-proxy) \
 	  $(if $(RECORD),--record)
 

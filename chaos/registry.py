@@ -242,7 +242,7 @@ ROWS = (
     Row("durable-forecast", "the predicted ends of eight durable jobs", with_jobs, enduring.forecast, False),
     Row("durable-cost", "a job of 20 s, synchronous and durable in turns", with_jobs, enduring.cost, False),
     Row("durable-keeper-killed", "the keeper of durable jobs, once, `kill -9`, beside a long one", with_jobs,
-        keeping.keeper_killed),
+        keeping.keeper_killed, False),
     Row("durable-keeper-kills", "the keeper of durable jobs, `kill -9`, every 5 s for 60 s", with_jobs,
         keeping.keeper_killed_again_and_again, False),
     Row("durable-keeper-frozen", "the keeper of durable jobs frozen for good, `SIGSTOP`", with_jobs,
