@@ -36,15 +36,15 @@ def job_of(stage: Stage, core_seconds: float) -> JobSpec:
     return JobSpec(SIZE, max(1, round(core_seconds / sequence_seconds)))
 
 
-def until_running(load: DurableLoad, job: JobSpec, posted: Seen, fraction: float = 0.0, seconds: float = 60) -> Seen:
-    """The job once more than so much of it is kept. Raises ``RuntimeError`` if that does not happen."""
+def until_kept(load: DurableLoad, job: JobSpec, posted: Seen, fraction: float = 0.0, seconds: float = 60) -> Seen:
+    """The job once more than this fraction of it is kept, or it is over. Raises ``RuntimeError`` if that is never."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         seen = load.look(job, posted.job_id)
         if seen is not None and (seen.fraction > fraction or seen.state.done):
             return seen
         time.sleep(LOOK_SECONDS)
-    raise RuntimeError(f"{posted.job_id} is not computed within {seconds:g} s")
+    raise RuntimeError(f"{posted.job_id} is not so far within {seconds:g} s")
 
 
 def computed_again(load: DurableLoad, job: JobSpec, before: Seen, seconds: float, *, resumed: bool) -> float:

@@ -283,5 +283,5 @@ CI_ROWS = (
 """What CI runs, in at most 15 minutes. Of faults that are much alike it has one row: no second way to kill all
 workers, the proxy or a job's ingress, or to deploy what cannot start, and nothing by calls of actors. `tests/places`
 signals the launcher and its group, and `tests/serve` has hostile bodies, idle connections, invented names, a killed
-controller, leavers, deadlines, and a service that is killed as a whole with durable jobs. It leaves out what lasts minutes by itself (`overload`, `paused`, `long-redeploy`,
-`long-batches`, `soak`)."""
+controller, leavers, deadlines, and a service that is killed as a whole with durable jobs. It leaves out what lasts
+minutes by itself (`overload`, `paused`, `long-redeploy`, `long-batches`, `soak`)."""

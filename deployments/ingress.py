@@ -66,8 +66,8 @@ class FibonacciIngress:
             self._watching = asyncio.create_task(watched.watch())
         context = serve.get_replica_context()
         self._durable = KeeperCalls(keeper, counts_seconds=settings.pool_reply_seconds) if keeper is not None else None
-        # The number wanted when this one started: Serve does not say when that alone changes. The keeper is one more.
-        num_ingresses = (context.world_size or 1) + (keeper is not None)
+        # The number wanted when this one started: Serve does not say when that alone changes.
+        num_ingresses = context.world_size or 1  # without the keeper, whose batches come after all others
         self._dispatcher = Dispatcher(self._run_batch, settings, num_ingresses=num_ingresses)
         self._workers = Workers(workers, self._dispatcher.set_workers)
         self._reaper = start.start_reaper(os.getppid())

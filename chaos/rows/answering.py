@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chaos.durable_client import DurableClient
-from chaos.durable_jobs import TINY, job_of, jobs_left, until_running
+from chaos.durable_jobs import TINY, job_of, jobs_left, until_kept
 from chaos.durable_load import PATIENCE_SECONDS, durable_load
 from chaos.history import Act, History
 from chaos.jobs import JobSpec
@@ -44,7 +44,7 @@ def answered(stage: Stage) -> Outcome:
         with contextlib.ExitStack() as callers:
             job = job_of(stage, ENDLESS_SECONDS)
             posted = load.post(job)
-            until_running(load, job, posted)
+            until_kept(load, job, posted)
             for _ in range(stage.num_workers):
                 callers.enter_context(open_request(stage.service, LONG_JOB))
             time.sleep(BUSY_SECONDS)

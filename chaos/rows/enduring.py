@@ -72,7 +72,7 @@ def forecast(stage: Stage) -> Outcome:
                 silent += 1
             else:
                 errors.append(abs((said - finished).total_seconds()) / (finished - asked_at).total_seconds())
-    return outcome_of_jobs(
+    outcome = outcome_of_jobs(
         load.history,
         Check("error / time left, median", statistics.median(errors) if errors else 1.0, bounds.FORECAST),
         Check("error / time left, most", max(errors, default=1.0)),
@@ -81,6 +81,8 @@ def forecast(stage: Stage) -> Outcome:
         *jobs_left(stage),
         least=len(ids),
     )
+    outcome.notes.append("errors in the order of acceptance: " + ", ".join(f"{error:.2f}" for error in errors))
+    return outcome
 
 
 def _post_and_wait(client: httpx.Client, history: History, job: JobSpec) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import psutil
 
-from chaos.durable_jobs import KEEPER, computed_again, job_of, jobs_left, kill, until_running
+from chaos.durable_jobs import KEEPER, computed_again, job_of, jobs_left, kill, until_kept
 from chaos.durable_load import durable_load
 from chaos.outcome import Check, Outcome
 from chaos.rows.serving import CONTROLLER
@@ -36,10 +36,10 @@ def keeper_killed(stage: Stage) -> Outcome:
             begun = cpu_seconds(workers)
             posted = load.post(job)
             if is_killed:
-                before = until_running(load, job, posted, REACHED)
+                before = until_kept(load, job, posted, REACHED)
                 kill(stage.processes(KEEPER))
                 again = computed_again(load, job, before, 4 * bounds.KEEPER_REPLACED, resumed=True)
-            resumed.append(until_running(load, job, posted, 1.0, SETTLED_SECONDS).resumed)
+            resumed.append(until_kept(load, job, posted, 1.0, SETTLED_SECONDS).resumed)
             used.append(cpu_seconds(workers) - begun)
         load.settled(SETTLED_SECONDS)
     alone, disturbed = used
@@ -114,7 +114,7 @@ def _struck_once(stage: Stage, strike: Callable[[], list[psutil.Process]], *, re
     """A fault with mixed jobs and a long one under way, after which the victims have to be gone."""
     job = job_of(stage, LONG_SECONDS * stage.num_workers)
     with durable_load(stage.url, RATE) as load:
-        before = until_running(load, job, load.post(job))
+        before = until_kept(load, job, load.post(job))
         victims = strike()
         again = computed_again(load, job, before, 2 * bounds.KEEPER_FROZEN, resumed=resumed)
         left = len(alive(victims))

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from chaos.caller import post
-from chaos.durable_jobs import TINY, computed_again, durable_counts, job_of, jobs_left, refusal, until_running
+from chaos.durable_jobs import TINY, computed_again, durable_counts, job_of, jobs_left, refusal, until_kept
 from chaos.durable_load import durable_load
 from chaos.durable_stage import jobs_in
 from chaos.jobs import digest, true_digest
@@ -29,7 +29,7 @@ def redeployed(stage: Stage) -> Outcome:
     """Changed settings: another keeper goes on."""
     with durable_load(stage.url, RATE) as load:
         job = job_of(stage, LONG_SECONDS * stage.num_workers)
-        before = until_running(load, job, load.post(job))
+        before = until_kept(load, job, load.post(job))
         with ThreadPoolExecutor(1) as operator:
             deployed = operator.submit(deploy, stage, _same_jobs(stage), _largest(NEW_MAX_SIZE))
             again = computed_again(load, job, before, 2 * bounds.KEEPER_FROZEN, resumed=True)
@@ -51,7 +51,7 @@ def redeployed_badly(stage: Stage) -> Outcome:
     """A version that cannot be imported, then one whose ingress cannot be constructed, and then a good one."""
     with durable_load(stage.url, RATE) as load:
         job = job_of(stage, LONG_SECONDS * stage.num_workers)
-        until_running(load, job, load.post(job))
+        until_kept(load, job, load.post(job))
         failed = [
             deploy(stage, _same_jobs(stage), _largest(NEVER_MAX_SIZE), _built_by(path))
             for path in ("chaos.nothing:build", "chaos.broken:ingress_fails")
@@ -108,7 +108,7 @@ def taken_over(stage: Stage) -> Outcome:
         raise RuntimeError("there can be no second service like this")
     with durable_load(stage.url, RATE) as load, stage.launch("--port", "0") as second:
         job = job_of(stage, 2 * LONG_SECONDS * stage.num_workers)
-        before = until_running(load, job, load.post(job))
+        before = until_kept(load, job, load.post(job))
         told = stage.until(lambda: ANOTHER in _reason(second), 4 * bounds.NO_STORE)
         waits, _ = refusal(second.url)
         time.sleep(BESIDE_SECONDS)

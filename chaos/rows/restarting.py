@@ -19,8 +19,6 @@ from harness import bounds
 JOBS, JOB_SECONDS = 20, 3.0
 """So many core-seconds each: some are finished, some under way and some not begun at each kill."""
 UNDER_WAY_SECONDS = 3.0
-TAKE_OVER_SECONDS = 30.0
-"""So long after its last commit a keeper of another start is taken for alive; here that start is known to be dead."""
 
 
 def killed_once(stage: Stage) -> Outcome:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import psutil
 
-from chaos.durable_jobs import KEEPER, computed_again, job_of, jobs_left, kill, until_running
+from chaos.durable_jobs import KEEPER, computed_again, job_of, jobs_left, kill, until_kept
 from chaos.durable_load import durable_load
 from chaos.network import DOWN, UP
 from chaos.outcome import Check, Outcome
@@ -44,7 +44,7 @@ def _lost(stage: Stage, strike: Callable[[psutil.Process], None], mend: Callable
     moved, raylet = _move(stage)
     with durable_load(stage.url, RATE / 2) as load:
         job = job_of(stage, 2 * LONG_SECONDS * stage.num_workers)
-        before = until_running(load, job, load.post(job))
+        before = until_kept(load, job, load.post(job))
         strike(raylet)
         again = computed_again(load, job, before, 2 * bound, resumed=True)
         mend()

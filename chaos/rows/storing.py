@@ -13,7 +13,7 @@ from chaos.durable_jobs import (
     job_of,
     jobs_left,
     refusal,
-    until_running,
+    until_kept,
 )
 from chaos.durable_load import durable_load
 from chaos.outcome import Check, Outcome
@@ -38,7 +38,7 @@ def disk_full(stage: Stage) -> Outcome:
     filling = Path(stage.folder, "filling")
     with durable_load(stage.url, RATE) as load:
         job = job_of(stage, 2 * LONG_SECONDS * stage.num_workers)
-        posted = until_running(load, job, load.post(job))
+        posted = until_kept(load, job, load.post(job))
         _fill(filling)
         full = stage.until(lambda: refusal(stage.url)[0].status == 503, FULL_SECONDS)
         refusals: list[tuple[Answer, float]] = []
@@ -93,7 +93,7 @@ def connections_ended(stage: Stage) -> Outcome:
     ended = 0
     with durable_load(stage.url, RATE) as load:
         job = job_of(stage, LONG_SECONDS * stage.num_workers)
-        posted = until_running(load, job, load.post(job))
+        posted = until_kept(load, job, load.post(job))
         for _ in range(CUTS):
             ended += stage.database.end_connections()
             time.sleep(2 * LOOK_SECONDS + 1)
@@ -117,7 +117,7 @@ def _without_database(
         raise RuntimeError("the durable jobs are in no database")
     with durable_load(stage.url, RATE) as load:
         job = job_of(stage, (seconds + LONG_SECONDS) * stage.num_workers)
-        posted = until_running(load, job, load.post(job))
+        posted = until_kept(load, job, load.post(job))
         with fault(stage.database):
             refusals: list[tuple[Answer, float]] = []
             until = time.monotonic() + seconds

@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from chaos.durable_jobs import TINY, job_of, jobs_left, until_running
+from chaos.durable_jobs import TINY, job_of, jobs_left, until_kept
 from chaos.durable_load import DurableLoad, durable_load
 from chaos.history import Seen
 from chaos.jobs import JobSpec
@@ -31,7 +31,7 @@ def beside_tiny(stage: Stage) -> Outcome:
         for _ in range(ROUNDS):
             _add(alone, _tiny_jobs(stage))
             posted = load.post(job)
-            until_running(load, job, posted)
+            until_kept(load, job, posted)
             _add(beside, _tiny_jobs(stage))
             load.cancel(job, posted.job_id)
             time.sleep(bounds.CANCELLED_CPU_IDLE)
@@ -67,7 +67,7 @@ def saturated(stage: Stage) -> Outcome:
         time.sleep(SATURATED_SECONDS)
         ended = _both(stage, load, job, posted)
         record = crowd.result()
-        over = until_running(load, job, posted, 1.0, SETTLED_SECONDS)
+        over = until_kept(load, job, posted, 1.0, SETTLED_SECONDS)
         load.settled(SETTLED_SECONDS)
     time.sleep(2 * bounds.POOL_AGE)
     kept = over.core_seconds + sum(request.compute_seconds for request in record.succeeded)

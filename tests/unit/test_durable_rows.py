@@ -81,7 +81,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> mock.Mock:
     monkeypatch.setattr(keeping, "WATCHED_SECONDS", 0.0)
     monkeypatch.setattr(keeping, "durable_load", clients)
     monkeypatch.setattr(keeping, "job_of", lambda *_: JOB)
-    monkeypatch.setattr(keeping, "until_running", lambda *_: told(1, 0))
+    monkeypatch.setattr(keeping, "until_kept", lambda *_: told(1, 0))
     monkeypatch.setattr(keeping, "computed_again", lambda *_, **__: 20.0)
     monkeypatch.setattr(keeping, "jobs_left", lambda _: [])
     monkeypatch.setattr(keeping, "alive", lambda _: [])
