@@ -18,12 +18,10 @@ class Speed:
 
     def __init__(self) -> None:
         self._marks: deque[tuple[float, float]] = deque()
-        self._total_seconds = 0.0
 
-    def add(self, compute_seconds: float, now: float) -> None:
-        """So much more has come back until now."""
-        self._total_seconds += compute_seconds
-        self._marks.append((now, self._total_seconds))
+    def note(self, compute_seconds: float, now: float) -> None:
+        """So much has come back in all until now."""
+        self._marks.append((now, compute_seconds))
         while self._marks[0][0] < now - WINDOW_SECONDS:
             self._marks.popleft()
 
@@ -37,9 +35,8 @@ class Speed:
         if len(self._marks) < 2:
             return None
         (begun_at, begun), (ended_at, ended) = self._marks[0], self._marks[-1]
-        return (
-            (ended - begun) / (ended_at - begun_at) if ended_at - begun_at >= LEAST_SECONDS and ended > begun else None
-        )
+        seconds, computed = ended_at - begun_at, ended - begun
+        return computed / seconds if seconds >= LEAST_SECONDS and computed > 0 else None
 
 
 def service_seconds(mine: float, own: Collection[float], before: float, others: Collection[float]) -> float:
@@ -59,19 +56,13 @@ class Forecast:
         self._kept = kept
         self._runner = runner
         self._speed = Speed()
-        self._computed: dict[str, float] = {}
-        """Seconds of computing of each job, as of the last look."""
 
     def look(self, now: float) -> None:
-        """Note how much has come back since the last look."""
-        if not len(self._runner):
+        """Note how much has come back."""
+        if len(self._runner):
+            self._speed.note(self._runner.compute_seconds, now)
+        else:
             self._speed.reset()
-            self._computed.clear()
-            return
-        computed = {live.job.job_id: live.compute_seconds for live in self._runner}
-        before = self._computed
-        self._speed.add(sum(seconds - before.get(job_id, seconds) for job_id, seconds in computed.items()), now)
-        self._computed = computed
 
     def seconds_left(self, record: Record) -> float | None:
         """Predicted seconds until an unfinished job is done; None while that is not known."""

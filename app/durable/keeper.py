@@ -21,7 +21,7 @@ from app.durable.kept import KeptJobs
 from app.durable.records import Changes, JobView, NewJob, Page, Record, State
 from app.durable.runner import Runner
 from app.durable.service import Submitted
-from app.durable.store import DeposedError, Store, StoreError
+from app.durable.store import DeposedError, Session, Store, StoreError
 from app.durable.writer import Writer
 from app.errors import JobError, JobsUnavailableError, KeyReusedError, NoSuchJobError
 from app.job import JobResult, RunBatch
@@ -129,11 +129,14 @@ class Keeper:
     async def cancel(self, job_id: str, caller: str) -> JobView:
         record = await self._record(job_id, caller)
         if not record.state.done:
-            cancelled = transitions.cancelled(record, self._now(), self._ttl)
-            if await self._stored(self._writer.write(lambda session: session.save(cancelled))):
-                self._custody.over(cancelled)
-                return self._view(cancelled)
-            record = await self._record(job_id, caller, reread=True)
+            now, ttl = self._now(), self._ttl
+            # From what is stored by then: its progress may have been written since.
+            stored = await self._stored(self._writer.write(lambda session: cancelled(session, job_id, now, ttl)))
+            if stored is None:
+                raise NoSuchJobError
+            if self._kept.get(job_id) is not None:
+                self._custody.over(stored)
+            record = stored
         return self._view(record)
 
     async def delete(self, job_id: str, caller: str) -> None:
@@ -182,15 +185,15 @@ class Keeper:
             raise KeyReusedError
         return Submitted(self._view(known), is_new=False)
 
-    async def _record(self, job_id: str, caller: str, *, reread: bool = False) -> Record:
+    async def _record(self, job_id: str, caller: str) -> Record:
         self._check()
-        record = await self._known(job_id, reread=reread)
+        record = await self._known(job_id)
         if record is None or record.caller != caller:
             raise NoSuchJobError
         return record
 
-    async def _known(self, job_id: str, *, reread: bool = False) -> Record | None:
-        if not reread and (kept := self._kept.get(job_id)) is not None:
+    async def _known(self, job_id: str) -> Record | None:
+        if (kept := self._kept.get(job_id)) is not None:
             return kept.record
         found: Record | None = await self._stored(self._writer.read(lambda session: session.get(job_id)))
         return found
@@ -293,3 +296,12 @@ class Keeper:
 
     def _now(self) -> int:
         return round(1000 * self._wall_clock())
+
+
+def cancelled(session: Session, job_id: str, now: int, ttl: int) -> Record | None:
+    """The job, cancelled, or as it was if it was over; None if it is gone."""
+    record = session.get(job_id)
+    if record is not None and not record.state.done:
+        record = transitions.cancelled(record, now, ttl)
+        session.save(record)
+    return record

@@ -31,6 +31,10 @@ class Runner:
         """``on_end`` is called with a job's id and what became of it. ``num_ingresses``: dispatchers that share the
         workers, this one included."""
         self.cost = CostModel()
+        self.compute_seconds = 0.0
+        """Seconds of computing that have come back, of all jobs that there ever were."""
+        self._counted: dict[str, float] = {}
+        """How much of it is each present job's, with what it had before."""
         self._clock = clock
         self._on_end = on_end
         self._jobs: dict[str, LiveJob] = {}
@@ -59,6 +63,9 @@ class Runner:
     def settle(self, job: LiveJob) -> None:
         """Predict again what is left of the job."""
         job.unfinished_seconds = job.remainder.seconds + job.out_seconds
+        job_id = job.job.job_id
+        self.compute_seconds += job.compute_seconds - self._counted.get(job_id, job.compute_seconds)
+        self._counted[job_id] = job.compute_seconds
 
     def core_seconds(self, task: Task) -> float:
         """What the whole of it is predicted to cost."""
@@ -69,6 +76,7 @@ class Runner:
         job = Job(job_id, task, caller=caller)
         live = LiveJob(number, job, Remainder(job, self.cost, progress), self._clock(), progress)
         self._jobs[job_id] = live
+        self._counted[job_id] = live.compute_seconds
         live.accept(self._clock())
         live.finished.add_done_callback(lambda _: self._ended(live), context=contextvars.Context())
         if live.alive:
@@ -77,6 +85,7 @@ class Runner:
     def stop(self, job_id: str) -> None:
         """Compute it no further; nothing is said about it."""
         live = self._jobs.pop(job_id)
+        self._counted.pop(job_id, None)
         live.finished.cancel()
         self._scheduler.end(live)
 
@@ -84,6 +93,7 @@ class Runner:
         if self._jobs.get(live.job.job_id) is not live:
             return  # it was stopped
         del self._jobs[live.job.job_id]
+        self._counted.pop(live.job.job_id, None)
         self._scheduler.end(live)
         finished: asyncio.Future[JobResult] = live.finished
         error = finished.exception()

@@ -165,6 +165,25 @@ def test_cancelling_stops_the_work_and_stays(tmp_path: Path) -> None:
     run(main)
 
 
+def test_what_is_cancelled_while_its_progress_is_written_keeps_that_progress(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with keeping(tmp_path, SETTINGS.model_copy(update={"checkpoint_seconds": 60.0})) as keeper:
+            await available(keeper)
+            await keeper.submit(new_job("a", 20_000, 5_000))
+            await asyncio.sleep(1.0)
+            live = keeper._runner["a"]
+            units = live.progress.num_units(live.job.task)
+            flushing = asyncio.create_task(keeper.flush())
+            await asyncio.sleep(0)  # now it is on its way
+            cancelled = (await keeper.cancel("a", "")).record
+            await flushing
+            assert cancelled.units_done >= units > 0
+            assert cancelled.revision > 2
+            assert (await keeper.get("a", "")).record == cancelled
+
+    run(main)
+
+
 def test_none_of_many_cancelled_jobs_finishes_later(tmp_path: Path) -> None:
     async def main() -> None:
         async with keeping(tmp_path) as keeper:
