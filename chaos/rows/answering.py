@@ -61,7 +61,7 @@ def answered(stage: Stage) -> Outcome:
         Check("202 of a busy one p99, s", percentile(accepted, 99), bounds.ACCEPTED_BUSY_P99),
         Check("status of a busy one p99, s", percentile(read, 99), bounds.STATUS_P99),
         Check("a write of its disk p99, s", disk),
-        Check("CPUs of the workers meanwhile", busy_cpu, stage.num_workers / 2, ">="),
+        Check("CPUs that the workers got meanwhile", busy_cpu),
         Check("answers of each kind", min(map(len, (idle, accepted, read))), REQUESTS * 0.9, ">=", quiet=True),
         *jobs_left(stage),
         least=2 * REQUESTS,
