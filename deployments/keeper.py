@@ -91,23 +91,17 @@ class FibonacciKeeper:
         be opened at once; otherwise the next start would have to wait until this keeper can be taken for dead.
         """
         if self._closing is None:
-            self._closing = self._in_a_task(self._close())
+            self._closing = self._in_a_task(self._keeper.close())
         return await asyncio.shield(self._closing)
 
     async def check_health(self) -> None:
         """Serve calls it, and replaces a keeper that raises three times in a row."""
         if self._keeper.deposed:
-            raise DeposedKeeperError("another keeper has the durable jobs")
+            raise DeposedKeeperError("it cannot go on: its log says why")
 
     async def __del__(self) -> None:
         """Serve awaits it once, when the calls are over: the next keeper waits for the store."""
         await self.close()
-
-    async def _close(self) -> int:
-        try:
-            return await self._keeper.flush()
-        finally:
-            await self._keeper.close()
 
     async def _run_batch(self, worker_id: str, batch: Batch) -> BatchResult:
         return await self._workers.run(worker_id, batch)

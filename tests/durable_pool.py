@@ -49,7 +49,17 @@ async def keeping(
     try:
         yield keeper
     finally:
-        await keeper.close()
+        if keeper._writer._closing is None:
+            await keeper.close()
+
+
+async def die(keeper: Keeper) -> None:
+    """It is killed: nothing more is written."""
+    assert keeper._task is not None
+    keeper._task.cancel()
+    await asyncio.wait([keeper._task])
+    keeper._custody.stop()
+    await keeper._writer.close()
 
 
 async def available(keeper: Keeper, seconds: float = 10.0) -> None:

@@ -13,6 +13,8 @@ from app.queue.ledger import Ledger
 
 MAX_ATTEMPTS = 3
 """Workers a piece may lose before its job fails: a poison job must not walk through the pool."""
+MAX_BACKGROUND_ATTEMPTS = 10
+"""The same for a durable job: over hours, its pieces meet with more workers that die for reasons of their own."""
 MAX_FAILED_CHECKS = 2
 
 logger = logging.getLogger("ray.serve")  # as in app.http.problems
@@ -21,11 +23,19 @@ logger = logging.getLogger("ray.serve")  # as in app.http.problems
 class Outcomes:
     """Settles batches that have left their worker."""
 
-    def __init__(self, cost: CostModel, ledger: Ledger, retries: Retries, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cost: CostModel,
+        ledger: Ledger,
+        retries: Retries,
+        clock: Callable[[], float],
+        max_attempts: int = MAX_ATTEMPTS,
+    ) -> None:
         self._cost = cost
         self._ledger = ledger
         self._retries = retries
         self._clock = clock
+        self._max_attempts = max_attempts
 
     def returned(self, flight: Flight, result: BatchResult) -> None:
         """Give each job what was computed for it; send again what was wrong."""
@@ -64,8 +74,8 @@ class Outcomes:
             if not piece.wanted:
                 continue
             piece.used_attempts += was_running
-            if was_running and piece.used_attempts >= MAX_ATTEMPTS:
-                failure = ComputationError(f"failed on {MAX_ATTEMPTS} workers")
+            if was_running and piece.used_attempts >= self._max_attempts:
+                failure = ComputationError(f"failed on {self._max_attempts} workers")
                 failure.__cause__ = error
                 piece.live_job.fail(failure)
             elif not flight.late:  # else it has been sent again already

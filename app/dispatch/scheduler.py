@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from app.dispatch.in_flight import LATE_SECONDS, Flight, Flights
 from app.dispatch.liveness import Liveness
-from app.dispatch.outcomes import Outcomes
+from app.dispatch.outcomes import MAX_ATTEMPTS, MAX_BACKGROUND_ATTEMPTS, Outcomes
 from app.dispatch.pool import Pool, Worker
 from app.dispatch.retries import ALONE_SECONDS, Retries
 from app.dispatch.watch import Watch
@@ -58,7 +58,8 @@ class Scheduler:
             max_outage_seconds=settings.worker_wait_seconds, on_question=self._watch.start, on_answer=self._pump,
         )  # fmt: skip
         self._retries = Retries(self._pool, self._liveness.ask)
-        self._outcomes = Outcomes(cost, ledger, self._retries, clock)
+        max_attempts = MAX_BACKGROUND_ATTEMPTS if background else MAX_ATTEMPTS
+        self._outcomes = Outcomes(cost, ledger, self._retries, clock, max_attempts)
         self.usual_num_workers = 0
         """As many as there are or, if there are none, as there last were: replacements are on their way."""
 

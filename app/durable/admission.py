@@ -74,5 +74,5 @@ class DurableAdmission:
     def _first_finished_seconds(self, callers: Iterable[str]) -> int:
         """Predicted seconds until one of these callers' jobs is finished."""
         first = (kept for each in callers for kept in self._kept.first(each, self._settings.max_caller_running_jobs))
-        waits = [seconds for kept in first if (seconds := self._forecast.seconds_left(kept.record)) is not None]
+        waits = [seconds for kept in first if (seconds := self._forecast.seconds_left(kept.record.job_id)) is not None]
         return min(MAX_RETRY_SECONDS, max(1, math.ceil(min(waits, default=UNKNOWN_RETRY_SECONDS))))

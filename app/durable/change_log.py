@@ -54,4 +54,4 @@ class ChangeLog:
                     await self._changed.wait()
                 return changed
         except TimeoutError:
-            return set()
+            return self.since(cursor, job_ids)  # something may have changed at the very same moment

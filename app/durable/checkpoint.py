@@ -19,7 +19,7 @@ class UnknownVersionError(Exception):
 
 
 def checkpoint_text(progress: Progress) -> str:
-    """No big numbers are in it: about 1 KB for two workers, 60 KB for a thousand; a beginning costs one seed."""
+    """No big numbers are in it: about 1 KB for two workers, 300 KB for a thousand; a beginning costs one seed."""
     content: dict[str, Any] = {
         "v": VERSION,
         "whole": progress.whole,

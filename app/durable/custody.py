@@ -2,21 +2,25 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.durable import transitions
 from app.durable.change_log import ChangeLog
 from app.durable.checkpoint import DamagedError, UnknownVersionError, progress_of
 from app.durable.kept import Kept, KeptJobs
-from app.durable.records import Record
+from app.durable.records import Record, State
 from app.durable.runner import Runner
+from app.durable.store import DeposedError, StoreError
 from app.durable.tasks import task_of
 from app.durable.writer import Writer
-from app.errors import DeadlineError, JobError
+from app.errors import ComputationError, DeadlineError, JobError
 from app.job import JobResult
 from app.kernel import Offer
 from app.settings import Settings
 
+PATIENCE_SECONDS = 60.0
+"""So long after a start, or a jump of the wall clock, no job of before fails for its deadline."""
 LARGE_CHECKPOINT = 16_384
 LARGE_SECONDS = 5.0
 """A checkpoint of more than so many characters is written no more often than this."""
@@ -46,18 +50,37 @@ class Custody:
         self._settings = settings
         self._offers = offers
         self._ttl = round(1000 * settings.result_ttl_seconds)
+        self._resumed: set[str] = set()
+        self._is_stopped = False
         self.num_finished = 0
 
-    async def go_on(self, records: Iterable[Record], now: int) -> None:
+    async def go_on(self, records: Sequence[Record], now: int) -> None:
         """Take over what another keeper had: all of it, or nothing."""
-        changed = [transitions.resumed(record, now, self._ttl) for record in records]
+        kept = [self._known(record) for record in records]
+        for each in kept:
+            each.expires_from = time.monotonic() + PATIENCE_SECONDS
+        for each in self._first_of(kept):
+            # Once in a keeper's life: a take-over of unknown outcome is repeated.
+            if each.record.state is State.RUNNING and each.record.job_id not in self._resumed:
+                each.record = transitions.resumed(each.record, now, self._ttl)
+        changed = [each.record for each, stored in zip(kept, records, strict=True) if each.record is not stored]
         await self._writer.write(lambda session: [session.save(record) for record in changed])
-        for record in changed:
-            if record.state.done:
+        self._resumed |= {record.job_id for record in changed}
+        for each in kept:
+            if each.record.state.done:
                 self.num_finished += 1
             else:
-                self._keep(record)
+                self._kept.add(each)
         self._start_more(self._kept.callers)
+
+    def _first_of(self, kept: Iterable[Kept]) -> Iterator[Kept]:
+        """Those whose turn it is: the others have not been computed by the last keeper either, and cannot have killed
+        it."""
+        numbers: Counter[str] = Counter()
+        for each in kept:
+            numbers[each.record.caller] += each.task is not None
+            if each.task is not None and numbers[each.record.caller] <= self._settings.max_caller_running_jobs:
+                yield each
 
     async def reconcile(self) -> None:
         """After the store failed: it may have written what it did not say, and the other way round."""
@@ -76,7 +99,7 @@ class Custody:
 
     def adopt(self, record: Record) -> None:
         """A job that has just been accepted."""
-        self._keep(record)
+        self._kept.add(self._known(record))
         self._log.note(record.job_id)
         self._start_more([record.caller])
 
@@ -89,20 +112,33 @@ class Custody:
         """End the jobs whose deadline has passed; to be committed."""
         for kept in self._kept:
             record = kept.record
-            if now >= record.deadline_at and kept.outcome is None:
+            if now >= record.deadline_at and kept.outcome is None and time.monotonic() >= kept.expires_from:
                 if record.job_id in self._runner:
                     self._runner.stop(record.job_id)
                 kept.outcome = DeadlineError((record.deadline_at - record.created_at) / 1000)
 
+    def postpone(self) -> None:
+        """The wall clock has jumped: believe in no deadline before somebody may have put it right."""
+        for kept in self._kept:
+            kept.expires_from = time.monotonic() + PATIENCE_SECONDS
+
+    async def release(self, now: int) -> None:
+        """Write down how far everything is, and that no job has killed this keeper."""
+        await self.commit(now, everything=True)
+        released = [transitions.released(kept.record) for kept in self._kept if kept.record.stalled]
+        if released:
+            await self._writer.write(lambda session: [session.save(record) for record in released])
+
     async def commit(self, now: int, *, everything: bool = False) -> None:
         """Write what is new, in one transaction. A job's progress is written once in a while, unless ``everything``."""
         changed = [
-            (kept, record) for kept in self._kept if (record := self._next(kept, now, everything)) is not kept.record
+            (kept, record)
+            for kept in self._kept
+            if (record := self._next_or_failed(kept, now, everything)) is not kept.record
         ]
         if not changed:
             return
-        records = [record for _, record in changed]
-        saved = await self._writer.write(lambda session: [session.save(record) for record in records])
+        saved = await self._saved(changed)
         for (kept, record), is_saved in zip(changed, saved, strict=True):
             if not is_saved or self._kept.get(record.job_id) is not kept:
                 continue  # it was cancelled or deleted meanwhile
@@ -113,6 +149,41 @@ class Custody:
                 seconds = LARGE_SECONDS if size > LARGE_CHECKPOINT else self._settings.checkpoint_seconds
                 kept.record, kept.save_at = record, time.monotonic() + seconds
                 self._log.note(record.job_id)
+
+    async def _saved(self, changed: list[tuple[Kept, Record]]) -> list[bool]:
+        """Which of them were written."""
+        records = [record for _, record in changed]
+        try:
+            saved: list[bool] = await self._writer.write(lambda session: [session.save(record) for record in records])
+        except (StoreError, DeposedError):
+            raise
+        except Exception:  # one of them cannot be stored: the others must be
+            logger.exception("durable jobs are written one by one: together they cannot be")
+            return [await self._is_saved(*each) for each in changed]
+        return saved
+
+    async def _is_saved(self, kept: Kept, record: Record) -> bool:
+        try:
+            return bool(await self._writer.write(lambda session: session.save(record)))
+        except (StoreError, DeposedError):
+            raise
+        except Exception:
+            logger.exception("durable job %s cannot be written down, and fails", record.job_id)
+            self._give_up(kept)
+            return False
+
+    def _next_or_failed(self, kept: Kept, now: int, everything: bool) -> Record:
+        try:
+            return self._next(kept, now, everything)
+        except Exception:
+            logger.exception("durable job %s cannot be written down, and fails", kept.record.job_id)
+            self._give_up(kept)
+            return self._next(kept, now, everything)
+
+    def _give_up(self, kept: Kept) -> None:
+        if kept.record.job_id in self._runner:
+            self._runner.stop(kept.record.job_id)
+        kept.outcome = ComputationError("what was found cannot be written down")
 
     def over(self, record: Record) -> None:
         """A job is over, and that is committed."""
@@ -128,7 +199,8 @@ class Custody:
         self._log.note(job_id)
 
     def stop(self) -> None:
-        """Compute no further."""
+        """Compute no further, and begin nothing."""
+        self._is_stopped = True
         for live in list(self._runner):
             self._runner.stop(live.job.job_id)
 
@@ -142,8 +214,8 @@ class Custody:
             return record
         return transitions.advanced(record, self._runner[record.job_id], now)
 
-    def _keep(self, record: Record) -> None:
-        """Know an unfinished job. One that cannot be computed here is left alone."""
+    def _known(self, record: Record) -> Kept:
+        """An unfinished job. One that cannot be computed here is left alone."""
         kept = Kept(record, None)
         try:
             task = task_of(record, self._offers)
@@ -152,17 +224,26 @@ class Custody:
             kept.task = task
         except DamagedError as damage:
             logger.error(AGAIN, record.job_id, damage)  # noqa: TRY400 (the message says it all, as below)
-            kept.task = task
+            kept.record, kept.task = transitions.begun_again(record), task
         except UnknownVersionError:
             logger.error(LEFT_ALONE, record.job_id, "a later version of the service wrote its checkpoint")  # noqa: TRY400 (as above)
         except ValueError as error:
             logger.error(LEFT_ALONE, record.job_id, error)  # noqa: TRY400 (as above)
-        self._kept.add(kept)
+        return kept
 
     def _start_more(self, callers: Iterable[str]) -> None:
         """Let each caller's first jobs take turns."""
-        for caller in callers:
+        for caller in callers if not self._is_stopped else ():
             for kept in self._kept.first(caller, self._settings.max_caller_running_jobs):
-                record = kept.record
-                if kept.task is not None and kept.outcome is None and record.job_id not in self._runner:
-                    self._runner.start(record.job_id, record.number, caller, kept.task, kept.progress)
+                if kept.outcome is None and kept.record.job_id not in self._runner:
+                    self._start(kept)
+
+    def _start(self, kept: Kept) -> None:
+        record = kept.record
+        if kept.task is None:
+            return
+        try:
+            self._runner.start(record.job_id, record.number, record.caller, kept.task, kept.progress)
+        except Exception:
+            logger.exception(LEFT_ALONE, record.job_id, "it cannot be begun")
+            kept.task = None

@@ -1,10 +1,11 @@
 """When a durable job will be done: from how fast durable jobs have been computed in the last minute."""
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from itertools import accumulate
 
 from app.durable.kept import Kept, KeptJobs
-from app.durable.records import Record
 from app.durable.runner import Runner
 from app.queue.sharing import seconds_ahead
 
@@ -39,49 +40,70 @@ class Speed:
         return computed / seconds if seconds >= LEAST_SECONDS and computed > 0 else None
 
 
-def service_seconds(mine: float, own: Collection[float], before: float, others: Collection[float]) -> float:
-    """Seconds of computing, of everybody, until a job with ``mine`` seconds left is done in the fair queue.
+class Sharing:
+    """How much all callers together get until one of them has got so much: in a fair queue at most as much each."""
 
-    ``own``: seconds left in each of the caller's other jobs that take turns with it; ``before``: in those that come
-    before it, if it does not take turns yet; ``others``: in all jobs of each other caller.
-    """
-    service = mine + before + seconds_ahead(own, mine)
-    return service + seconds_ahead(others, service)
+    def __init__(self, totals: Collection[float]) -> None:
+        self._totals = sorted(totals)
+        self._sums = [0.0, *accumulate(self._totals)]
+
+    def service(self, own_total: float, service: float) -> float:
+        """Seconds of computing, of everybody, until a caller that wants ``own_total`` has got ``service``."""
+        less = bisect_left(self._totals, service)
+        everybody = self._sums[less] + service * (len(self._totals) - less)
+        return service + everybody - min(own_total, service)
 
 
 class Forecast:
-    """Predicts the end of each job, from what is left of all."""
+    """Predicts the end of every job, once in a while for all of them: so it costs the same, however often one asks."""
 
     def __init__(self, kept: KeptJobs, runner: Runner) -> None:
         self._kept = kept
         self._runner = runner
         self._speed = Speed()
+        self._seconds: dict[str, float] = {}
+        self._looked_at = 0
 
-    def look(self, now: float) -> None:
-        """Note how much has come back."""
+    def look(self, now: float, wall_clock: int) -> None:
+        """Note how much has come back, and predict. ``wall_clock``: milliseconds since 1970."""
         if len(self._runner):
             self._speed.note(self._runner.compute_seconds, now)
         else:
             self._speed.reset()
+        rate = self._speed.rate
+        self._seconds = {} if rate is None else {job_id: service / rate for job_id, service in self._services()}
+        self._looked_at = wall_clock
 
-    def seconds_left(self, record: Record) -> float | None:
-        """Predicted seconds until an unfinished job is done; None while that is not known."""
-        if (rate := self._speed.rate) is None:
-            return None
-        caller, number, mine = record.caller, record.number, self._work_left(record)
-        rest = [kept for kept in self._kept.of(caller) if kept.record.number != number]
-        turns = [self._left(kept) for kept in rest if kept.record.job_id in self._runner]
-        others = [sum(map(self._left, self._kept.of(name))) for name in self._kept.callers if name != caller]
-        if record.job_id in self._runner:
-            return service_seconds(mine, turns, 0.0, others) / rate
-        waiting = (kept for kept in rest if kept.record.job_id not in self._runner and kept.record.number < number)
-        return service_seconds(mine, (), sum(turns) + sum(map(self._left, waiting)), others) / rate
+    def seconds_left(self, job_id: str) -> float | None:
+        """Predicted seconds until an unfinished job is done, as of the last look; None while that is not known."""
+        return self._seconds.get(job_id)
+
+    def finish_at(self, job_id: str) -> int | None:
+        """The same as a moment, in milliseconds since 1970."""
+        seconds = self._seconds.get(job_id)
+        return None if seconds is None else self._looked_at + round(1000 * seconds)
+
+    def _services(self) -> Iterator[tuple[str, float]]:
+        """Seconds of computing, of everybody, until each job is done in the fair queue."""
+        jobs = {
+            caller: [(kept.record.job_id, self._left(kept)) for kept in self._kept.of(caller) if kept.task is not None]
+            for caller in self._kept.callers
+        }
+        totals = {caller: sum(left for _, left in own) for caller, own in jobs.items()}
+        sharing = Sharing(totals.values())
+        for caller, own in jobs.items():
+            turns = {job_id: left for job_id, left in own if job_id in self._runner}
+            before = sum(turns.values())
+            for job_id, left in own:
+                if job_id in turns:  # each of the others gets as much, until it is done
+                    service = seconds_ahead(turns.values(), left)
+                else:
+                    service = before = before + left
+                yield job_id, sharing.service(totals[caller], service)
 
     def _left(self, kept: Kept) -> float:
-        return self._work_left(kept.record)
-
-    def _work_left(self, record: Record) -> float:
         """Predicted seconds of computing."""
+        record = kept.record
         if record.job_id in self._runner:
             return self._runner[record.job_id].unfinished_seconds
         return max(0.0, record.predicted_core_seconds - record.core_seconds) / self._runner.cost.speed

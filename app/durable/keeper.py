@@ -35,6 +35,8 @@ PURGE_SECONDS = 30.0
 PURGE_AT_ONCE = 500
 FIRST_PURGE_SECONDS = 60.0
 """Not sooner after the start: if the wall clock has jumped, somebody may notice until then."""
+JUMP_SECONDS = 5.0
+"""By how much the wall clock may be put right without being said to have jumped."""
 DEPOSED = "Another keeper has taken the durable jobs over."
 
 logger = logging.getLogger("ray.serve")  # as in app.http.problems
@@ -79,6 +81,7 @@ class Keeper:
         self._failure: StoreError | None = None
         """What the store has failed with, until it is open again."""
         self._purge_at = time.monotonic() + FIRST_PURGE_SECONDS
+        self._clock_ahead = wall_clock() - time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self.deposed = False
         """Whether another keeper has taken the store: this one will never do anything again."""
@@ -91,24 +94,20 @@ class Keeper:
         """Begin; returns at once, whether or not there is a store."""
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
 
-    async def flush(self) -> int:
-        """Write down how far everything is; returns how many jobs are not finished."""
-        if self._reason is None:
-            await self._custody.commit(self._now(), everything=True)
-        return len(self._kept)
-
-    async def close(self) -> None:
-        """Stop, as if it were killed but for the last second's work, and let go of the store."""
+    async def close(self) -> int:
+        """Write down how far everything is, and let go of the store; returns how many jobs are not finished."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        was_available, self._reason = self._reason is None, self._reason or "The service is shutting down."
         try:
-            await self.flush()
+            if was_available:
+                await self._custody.release(self._now())
         except (StoreError, DeposedError) as error:
             logger.warning("durable jobs: the last progress was not written: %s", error)
-        self._reason = self._reason or "The service is shutting down."
         self._custody.stop()
         await self._writer.close()
+        return len(self._kept)
 
     # What callers ask: app.durable.service says what it means
 
@@ -118,7 +117,8 @@ class Keeper:
             return self._again(new, known)
         with self._admission.admitted(new, self._now()) as record:
             stored: Record = await self._stored(self._writer.write(lambda session: session.submit(record)))
-        if stored.job_id != new.job_id:  # another request with the same key was faster
+        # Another request with the same key was faster; or it is the same one again, that Serve has sent twice.
+        if stored.job_id != new.job_id or stored.state.done or self._kept.get(stored.job_id) is not None:
             return self._again(new, stored)
         self._custody.adopt(stored)
         return Submitted(self._view(stored), is_new=True)
@@ -204,8 +204,7 @@ class Keeper:
         position = None
         if record.state is State.QUEUED:
             position = sum(kept.record.number < record.number for kept in self._kept.of(record.caller))
-        seconds = self._forecast.seconds_left(record)
-        return JobView(record, self._epoch, position, None if seconds is None else self._now() + round(1000 * seconds))
+        return JobView(record, self._epoch, position, self._forecast.finish_at(record.job_id))
 
     # What happens by itself
 
@@ -257,15 +256,25 @@ class Keeper:
 
     async def _tend(self) -> None:
         now = self._now()
+        self._watch_clock()
         self._custody.expire(now)
         await self._custody.commit(now)
-        self._forecast.look(time.monotonic())
+        await self._writer.read(lambda _: None)  # a deposed keeper finds out, even if it has nothing to write
+        self._forecast.look(time.monotonic(), now)
         if time.monotonic() >= self._purge_at:
-            self._purge_at = time.monotonic() + PURGE_SECONDS
             most = self._settings.max_finished_jobs
-            self._custody.num_finished -= await self._writer.write(
-                lambda session: session.purge(now, most, PURGE_AT_ONCE)
-            )
+            purged: int = await self._writer.write(lambda session: session.purge(now, most, PURGE_AT_ONCE))
+            self._custody.num_finished -= purged
+            if purged < PURGE_AT_ONCE:
+                self._purge_at = time.monotonic() + PURGE_SECONDS
+
+    def _watch_clock(self) -> None:
+        ahead = self._wall_clock() - time.monotonic()
+        if abs(ahead - self._clock_ahead) > JUMP_SECONDS:
+            logger.warning("the wall clock has jumped by %.0f s", ahead - self._clock_ahead)
+            self._custody.postpone()
+            self._purge_at = time.monotonic() + FIRST_PURGE_SECONDS
+        self._clock_ahead = ahead
 
     def _ended(self, job_id: str, outcome: JobResult | JobError) -> None:
         self._custody.ended(job_id, outcome)

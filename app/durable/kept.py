@@ -24,7 +24,9 @@ class Kept:
     outcome: JobResult | JobError | None = None
     """What became of it, until that is committed."""
     save_at: float = 0.0
-    """When its progress may be written next."""
+    """When its progress may be written next, by the clock that never goes back."""
+    expires_from: float = 0.0
+    """From when on its deadline counts, by the same: the wall clock may have jumped, until somebody notices."""
 
 
 class KeptJobs:

@@ -14,11 +14,15 @@ from app.kernel import Kernel, KernelError, Offer, Task
 def task_of(record: Record, offers: Iterable[Offer]) -> Task:
     """The task, as it was when the job was accepted.
 
-    Raises ``KernelError`` if its kernel is not offered any more, or would refuse the request now.
+    Raises ``KernelError`` if its kernel is not offered any more, or would refuse the request now, or make another job
+    of it: limits may have changed.
     """
     for offer in offers:
         if offer.kernel.name == record.kernel:
-            return _task(offer, json.loads(record.request), record.num_workers)
+            task = _task(offer, json.loads(record.request), record.num_workers)
+            if record.total_units and task.length * task.num_lines != record.total_units:
+                raise KernelError(f"the kernel {record.kernel} would make another job of the request now")
+            return task
     raise KernelError(f"the kernel {record.kernel} is not offered any more")
 
 

@@ -15,13 +15,21 @@ job that kills them."""
 
 
 def resumed(record: Record, now: int, ttl: int) -> Record:
-    """A new keeper goes on with it, or gives it up."""
-    if record.state is not State.RUNNING:
-        return record
+    """A new keeper goes on with a job that was running, or gives it up."""
     record = replace(record, resumed=record.resumed + 1, stalled=record.stalled + 1, revision=record.revision + 1)
     if record.stalled > MAX_STALLED:
         return failed(record, GaveUpError(record.stalled), now, ttl)
     return record
+
+
+def begun_again(record: Record) -> Record:
+    """Nothing of what was done can be used."""
+    return replace(record, checkpoint=None, units_done=0, core_seconds=0.0, revision=record.revision + 1)
+
+
+def released(record: Record) -> Record:
+    """Its keeper ends in good order: the job has not killed it."""
+    return replace(record, stalled=0, revision=record.revision + 1)
 
 
 def advanced(record: Record, live: LiveJob, now: int) -> Record:
@@ -46,8 +54,8 @@ def succeeded(record: Record, result: JobResult, now: int, ttl: int) -> Record:
     started_at = over.started_at or now
     timing = replace(
         result.timing,
-        total_seconds=(now - over.created_at) / 1000,  # over all keepers that had it
-        queued_seconds=(started_at - over.created_at) / 1000,
+        total_seconds=max(0, now - over.created_at) / 1000,  # over all keepers that had it
+        queued_seconds=max(0, started_at - over.created_at) / 1000,
         predicted_compute_seconds=over.predicted_core_seconds,
     )
     return replace(

@@ -8,7 +8,6 @@
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +21,7 @@ from app.errors import JobsUnavailableError
 from app.http.authentication import caller_of
 from app.http.durable_answers import DurableAnswers
 from app.http.following import Follower, Following
+from app.http.places import Places
 
 MAX_STREAMS = 200
 MAX_CALLER_STREAMS = 20
@@ -48,24 +48,18 @@ class Streams:
         self.durable = durable
         self.answers = answers
         self.following = following
-        self._open: Counter[str] = Counter()
-        """By caller."""
+        self._places = Places(MAX_STREAMS, MAX_CALLER_STREAMS)
 
     @contextmanager
     def place(self, caller: str) -> Iterator[None]:
         """A place for one stream. Raises HTTPException, 429, if there is none."""
         retry = {"Retry-After": str(FULL_RETRY_SECONDS)}
-        if self._open.total() >= MAX_STREAMS:
+        if self._places.all_taken:
             raise HTTPException(429, f"{MAX_STREAMS} streams are open already; poll instead.", retry)
-        if caller and self._open[caller] >= MAX_CALLER_STREAMS:
+        if self._places.has_all(caller):
             raise HTTPException(429, f"{caller} has {MAX_CALLER_STREAMS} streams open already; poll instead.", retry)
-        self._open[caller] += 1
-        try:
+        with self._places.place(caller):
             yield
-        finally:
-            self._open[caller] -= 1
-            if not self._open[caller]:
-                del self._open[caller]
 
 
 class EventStream(Response):
@@ -133,7 +127,8 @@ class EventStream(Response):
 
 
 def _event_id(view: JobView) -> str:
-    return f"{view.epoch}-{view.record.revision}"
+    """The end has the same with every keeper: nothing follows it."""
+    return f"{'done' if view.record.state.done else view.epoch}-{view.record.revision}"
 
 
 def _name(shown: JobView, view: JobView) -> str:

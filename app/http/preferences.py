@@ -10,11 +10,12 @@ MAX_GET_WAIT_SECONDS = 30
 """A shorter one: whoever polls has the job's address already, and may ask again."""
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 (RFC 9110's name for a word)
 QUOTED = r'"(?:[^"\\]|\\.)*"'
-PREFERENCE = re.compile(rf"\s*({TOKEN})\s*(?:=\s*({TOKEN}|{QUOTED}))?\s*(?:;.*)?", re.ASCII | re.DOTALL)
+PREFERENCE = re.compile(rf"\s*({TOKEN})\s*(?:=\s*({TOKEN}|{QUOTED})\s*)?(?:;.*)?", re.ASCII | re.DOTALL)
 MEMBER = re.compile(rf'(?:[^",]|{QUOTED}|")+')
 """What stands between two commas that are not in quotes."""
 MAX_LENGTH = 1_000
-"""A longer header is ignored: an unclosed quote in each of thousands of members takes seconds to look through."""
+"""Of all such headers together; longer ones are ignored: an unclosed quote in each of thousands of members would take
+seconds."""
 KEY = re.compile(r"[!-~]{1,255}")
 KEY_RULE = "Idempotency-Key must be 1 to 255 visible ASCII characters, in quotes or not."
 
@@ -37,12 +38,13 @@ class Preferences:
 def preferences_of(request: Request, max_wait_seconds: int) -> Preferences:
     """What the request prefers. Anything malformed is as if it had not been sent; of two the first one counts."""
     found: dict[str, str] = {}
-    for header in request.headers.getlist("prefer"):
-        for member in MEMBER.findall(header) if len(header) <= MAX_LENGTH else ():
+    headers = request.headers.getlist("prefer")
+    for header in headers if sum(map(len, headers)) <= MAX_LENGTH else ():
+        for member in MEMBER.findall(header):
             if (match := PREFERENCE.fullmatch(member)) is not None:
                 found.setdefault(match[1].lower(), _unquoted(match[2] or ""))
     wait = found.get("wait", "")
-    seconds = min(int(wait[:9]), max_wait_seconds) if re.fullmatch("[0-9]+", wait) else None
+    seconds = min(int(wait), max_wait_seconds) if re.fullmatch("[0-9]+", wait) else None
     return Preferences(found.get("respond-async") == "", seconds)
 
 

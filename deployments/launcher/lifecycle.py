@@ -177,20 +177,28 @@ def drain(grace_seconds: float, drop: threading.Event, say: Callable[[str], None
 def count_durable() -> list[DurableCounts | None]:
     """What each keeper of our applications has; None if it, or Serve, does not say."""
     counts: list[DurableCounts | None] = []
-    try:
-        for keeper in _each(KEEPER):
+    for keeper in _keepers():
+        try:
             counts += _broadcast(keeper, "counts", 2) or [None]
-    except (RayError, RayServeException, TimeoutError):
-        counts.append(None)
+        except (RayError, RayServeException, TimeoutError):
+            counts.append(None)
     return counts
+
+
+def _keepers() -> list[DeploymentHandle[Any]]:
+    """None if Serve does not say."""
+    try:
+        return _each(KEEPER)
+    except (RayError, RayServeException, TimeoutError):
+        return []
 
 
 def close_keepers(say: Callable[[str], None]) -> None:
     """Have the keepers write down how far their jobs are, and say how many go on at the next start."""
     unfinished = 0
-    # Of a keeper that does not answer, all but the last second is written.
-    with contextlib.suppress(RayError, RayServeException, TimeoutError):
-        for keeper in _each(KEEPER):
+    for keeper in _keepers():
+        # Of one that does not answer, all but the last second is written.
+        with contextlib.suppress(RayError, RayServeException, TimeoutError):
             unfinished += sum(_broadcast(keeper, "close"))
     if line := at_the_end(unfinished):
         say(line)
@@ -211,7 +219,7 @@ def _last_line(what: object) -> str:
 
 
 def _each(deployment: str) -> list[DeploymentHandle[Any]]:
-    """Those of our applications with this name; one that is still being built has none."""
+    """Those of our applications with this name; one that is still being built has none. Raises what Serve raises."""
     found = []
     for name, application in serve.status().applications.items():
         if deployment in application.deployments:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -725,3 +726,47 @@ async def test_the_pool_counts_durable_jobs(counts: DurableCounts | None, told: 
         return replace(PoolStatus((), ()), durable=counts)
 
     assert (await Client(read_pool=read_pool).get("/pool")).json()["durable"] == told
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/{}", "/jobs/{}/events", "/jobs/{}/cancel"])
+async def test_a_body_where_none_belongs_is_refused_before_anything_is_waited_for(path: str) -> None:
+    """While a request waits, Serve keeps what comes in memory."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 1_000
+
+    client = Client(durable=MemoryJobs())
+    job_id = (await post(client)).json()["job_id"]
+    method = "POST" if path.endswith("cancel") else "GET"
+    for headers, content in (({}, endless()), ({"Content-Length": "70000"}, b"")):
+        response = await client.request(
+            method, path.format(job_id), headers={"Prefer": "wait=30"} | headers, content=content
+        )
+        assert response.status_code == 413
+    assert (await client.request("POST", f"/jobs/{job_id}/cancel", json={})).status_code == 200
+
+
+async def test_more_waits_than_there_are_places_for_are_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.http.jobs_api.MAX_CALLER_WAITS", 2)
+    durable = MemoryJobs()
+    client = Client(keys=KEYS, durable=durable)
+    mine = {"Authorization": f"Bearer {ALICE}"}
+    path = "/jobs/" + (await post(client, headers=mine)).json()["job_id"]
+    waiting = [asyncio.create_task(client.get(path, headers=mine | {"Prefer": "wait=20"})) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    third = await client.get(path, headers=mine | {"Prefer": "wait=20"})
+    assert (third.json()["done"], third.headers.get("Preference-Applied")) == (False, None)
+    durable.succeed(path.removeprefix("/jobs/"))
+    assert [(await each).json()["done"] for each in waiting] == [True, True]
+
+
+async def test_the_end_has_the_same_event_with_every_keeper() -> None:
+    durable = MemoryJobs()
+    client = Client(durable=durable)
+    job_id = (await post(client)).json()["job_id"]
+    durable.succeed(job_id)
+    told = (await client.get(f"/jobs/{job_id}/events")).text
+    durable.epoch += 1
+    last = re.findall("^id: (.*)$", told, re.MULTILINE)[-1]
+    assert (await client.get(f"/jobs/{job_id}/events", headers={"Last-Event-ID": last})).status_code == 204

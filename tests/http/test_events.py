@@ -297,7 +297,7 @@ async def test_it_stays_open_while_the_keeper_is_replaced() -> None:
     service.later(15, service.durable.succeed, job_id)
     await stream.task
     told = [(round(at), name, each.partition("-")[0]) for at, name, each, _ in stream.events]
-    assert told == [(0, "job", "1"), (12, "job", "2"), (15, "done", "2")]
+    assert told == [(0, "job", "1"), (12, "job", "2"), (15, "done", "done")]
     assert stream.comments == [5, 10]
 
 

@@ -105,3 +105,14 @@ def test_two_keys_are_400() -> None:
 
 def test_without_the_header_there_is_none() -> None:
     assert idempotency_key(request("prefer", "respond-async")) is None
+
+
+def test_long_headers_are_ignored_all_together() -> None:
+    """Each space could be looked at again for each one before it."""
+    spaced = "a" + " " * 900 + '"'
+    assert preferences_of(request("prefer", spaced, "respond-async"), 60).respond_async
+    assert not preferences_of(request("prefer", *[spaced] * 14, "respond-async"), 60).respond_async
+
+
+def test_a_number_with_zeros_before_it_is_that_number() -> None:
+    assert preferences_of(request("prefer", "wait=0000000010"), 60).wait_seconds == 10

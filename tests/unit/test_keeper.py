@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.durable.outcome import error_of
+from app.durable.outcome import error_of, result_text
 from app.durable.records import JobView, State
 from app.durable.runner import Runner
 from app.durable.transitions import MAX_STALLED
@@ -26,10 +27,10 @@ from app.errors import (
     QueueFullError,
     TooCostlyError,
 )
-from app.job import Batch
+from app.job import Batch, JobResult
 from harness import bounds
-from tests.durable_pool import SETTINGS, Pool, available, done, is_running, keeping, new_job, until
-from tests.tasks import job_of
+from tests.durable_pool import SETTINGS, Pool, available, die, done, is_running, keeping, new_job, until
+from tests.tasks import fibonacci_with, job_of
 
 SHA256_F999 = "20d7560f5ce2a4d71a9750c942a458344b0dbe15d6ca85b9abbc9765a79f02ea"
 
@@ -173,7 +174,7 @@ def test_what_is_cancelled_while_its_progress_is_written_keeps_that_progress(tmp
             await asyncio.sleep(1.0)
             live = keeper._runner["a"]
             units = live.progress.num_units(live.job.task)
-            flushing = asyncio.create_task(keeper.flush())
+            flushing = asyncio.create_task(keeper._custody.commit(keeper._now(), everything=True))
             await asyncio.sleep(0)  # now it is on its way
             cancelled = (await keeper.cancel("a", "")).record
             await flushing
@@ -315,15 +316,142 @@ def test_a_job_that_kills_its_keepers_is_given_up(tmp_path: Path) -> None:
             await available(keeper)
             await keeper.submit(new_job("a", 1_000_000, 100))
             await until(keeper, "a", is_running)
+            await die(keeper)
         for number in range(1, MAX_STALLED + 1):
             async with keeping(tmp_path, pool=nobody) as keeper:
                 await available(keeper)
                 assert (await keeper.get("a", "")).record.resumed == number
+                await die(keeper)
         async with keeping(tmp_path, pool=nobody) as keeper:
             await available(keeper)
             record = (await keeper.get("a", "")).record
             assert record.state is State.FAILED
             assert isinstance(error_of(record.error or ""), GaveUpError)
+
+    run(main)
+
+
+@pytest.mark.parametrize("why", ["it ends in good order", "it is left alone", "its turn has not come"])
+def test_a_job_that_cannot_have_killed_its_keepers_is_not_given_up(tmp_path: Path, why: str) -> None:
+    async def main() -> None:
+        nobody = Pool(0)
+        ids = ("a", "b")
+        async with keeping(tmp_path) as keeper:
+            await available(keeper)
+            for job_id in ids:
+                await keeper.submit(new_job(job_id, 1_000_000, 100))
+                await until(keeper, job_id, is_running)
+        if why == "it is left alone":
+            change(tmp_path, "UPDATE jobs SET kernel = 'gone'")
+        settings = SETTINGS.model_copy(update={"max_caller_running_jobs": 1 if "turn" in why else 4})
+        for _ in range(MAX_STALLED + 2):
+            async with keeping(tmp_path, settings, pool=nobody) as keeper:
+                await available(keeper)
+                if why != "it ends in good order":
+                    await die(keeper)
+        async with keeping(tmp_path, settings, pool=nobody) as keeper:
+            await available(keeper)
+            assert (await keeper.get("b", "")).record.state is State.RUNNING
+
+    run(main)
+
+
+def change(folder: Path, statement: str) -> None:
+    with sqlite3.connect(folder / "jobs.db") as database:
+        database.execute(statement)
+    database.close()
+
+
+def test_a_job_that_cannot_be_written_down_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(result: JobResult) -> str:
+        if result.job.task.length == 777:
+            raise TypeError("not JSON")
+        return result_text(result)
+
+    monkeypatch.setattr("app.durable.transitions.result_text", broken)
+
+    async def main() -> None:
+        async with keeping(tmp_path) as keeper:
+            await available(keeper)
+            await keeper.submit(new_job("a", 777))
+            await keeper.submit(new_job("b"))
+            assert (await done(keeper, "a")).record.state is State.FAILED
+            assert (await done(keeper, "b")).record.state is State.SUCCEEDED
+
+    run(main)
+
+
+def test_limits_that_would_make_another_job_of_it_leave_it_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with keeping(tmp_path, pool=Pool(0)) as keeper:
+            await available(keeper)
+            await keeper.submit(new_job("a", 1_000, None, num_workers=8))
+        lower = SETTINGS.model_copy(update={"kernels": fibonacci_with(max_num_sequences=4)})
+        async with keeping(tmp_path, lower) as keeper:
+            await available(keeper)
+            await keeper.submit(new_job("b"))
+            await done(keeper, "b")
+            assert (await keeper.get("a", "")).record.state is State.QUEUED
+        async with keeping(tmp_path) as keeper:
+            assert (await done(keeper, "a")).record.units_done == 8_000
+
+    run(main)
+
+
+def test_a_submission_that_comes_twice_is_one_job(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with keeping(tmp_path) as keeper:
+            await available(keeper)
+            await keeper.submit(new_job("a", 20_000, 1_000))
+            again = await keeper.submit(new_job("a", 20_000, 1_000))
+            assert not again.is_new
+            over = await done(keeper, "a")
+            assert (await keeper.submit(new_job("a", 20_000, 1_000))).view.record == over.record
+            assert (await keeper.counts()).queued + (await keeper.counts()).running == 0
+
+    run(main)
+
+
+def test_a_wall_clock_that_jumps_ends_no_job(tmp_path: Path) -> None:
+    ahead = [0.0]
+
+    async def main() -> None:
+        async with keeping(tmp_path, pool=Pool(0), wall_clock=lambda: time.time() + ahead[0]) as keeper:
+            await available(keeper)
+            await keeper.submit(new_job("a"))
+            ahead[0] = 30 * 86_400.0
+            await asyncio.sleep(0.3)
+            assert (await keeper.get("a", "")).record.state is State.QUEUED
+
+    run(main)
+
+
+def test_a_deposed_keeper_that_has_nothing_to_write_finds_out(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with keeping(tmp_path) as keeper:
+            await available(keeper)
+            keeper._writer._store._epoch = 0  # type: ignore[attr-defined]
+            async with asyncio.timeout(5):
+                while not keeper.deposed:  # noqa: ASYNC110 (a state that nobody announces)
+                    await asyncio.sleep(0.02)
+            with pytest.raises(JobsUnavailableError):
+                await keeper.get("a", "")
+
+    run(main)
+
+
+def test_after_its_end_nothing_is_begun(tmp_path: Path) -> None:
+    async def main() -> None:
+        pool = Pool()
+        async with keeping(tmp_path, SETTINGS.model_copy(update={"max_caller_running_jobs": 1}), pool) as keeper:
+            await available(keeper)
+            await keeper.submit(new_job("a", 1_000_000, 100))
+            await keeper.submit(new_job("b", 1_000_000, 100))
+            await until(keeper, "a", is_running)
+        number = pool.num_batches
+        keeper._custody.drop("a")
+        await asyncio.sleep(0.2)
+        assert pool.num_batches == number
 
     run(main)
 

@@ -13,7 +13,6 @@ from ray.serve._private.build_app import build_app
 from ray.serve._private.common import ReplicaState
 
 from app.durable.records import NewJob
-from app.durable.store import StoreError
 from app.errors import NoSuchJobError
 from app.settings import Settings
 from deployments import keeper as deployment
@@ -101,11 +100,9 @@ class FakeKeeper:
 
     get = submit
 
-    async def flush(self) -> int:
-        return 3
-
-    async def close(self) -> None:
+    async def close(self) -> int:
         self.closed += 1
+        return 3
 
 
 def replica(fake: FakeKeeper) -> FibonacciKeeper:
@@ -181,20 +178,6 @@ def test_it_says_how_many_go_on_and_lets_go_of_the_store_once() -> None:
         served = replica(fake)
         assert await served.close() == 3
         await FibonacciKeeper.__del__(served)  # as Serve does, whoever was faster
-        assert fake.closed == 1
-
-    run_virtually(main())
-
-
-def test_it_lets_go_of_the_store_also_if_the_last_write_fails() -> None:
-    async def fail() -> int:
-        raise StoreError("no space")
-
-    async def main() -> None:
-        fake = FakeKeeper(refuse)
-        fake.flush = fail  # type: ignore[method-assign]
-        with pytest.raises(StoreError):
-            await replica(fake).close()
         assert fake.closed == 1
 
     run_virtually(main())
