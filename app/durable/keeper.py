@@ -29,6 +29,8 @@ from app.kernel import offers_of
 from app.settings import Settings
 from app.status import DurableCounts
 
+IDLE_SECONDS = 5.0
+"""How often it looks around while no job is unfinished."""
 TRY_AGAIN_SECONDS = 0.5
 """How long after the store failed it is tried again."""
 PURGE_SECONDS = 30.0
@@ -120,7 +122,10 @@ class Keeper:
         # Another request with the same key was faster; or it is the same one again, that Serve has sent twice.
         if stored.job_id != new.job_id or stored.state.done or self._kept.get(stored.job_id) is not None:
             return self._again(new, stored)
+        was_idle = not len(self._kept)
         self._custody.adopt(stored)
+        if was_idle:
+            self._wake.set()
         return Submitted(self._view(stored), is_new=True)
 
     async def get(self, job_id: str, caller: str) -> JobView:
@@ -245,8 +250,10 @@ class Keeper:
 
     async def _sleep(self) -> None:
         """Until something is over or the store has failed, or as long as progress need not be written."""
+        idle_seconds = max(0.0, min(IDLE_SECONDS, self._purge_at - time.monotonic()))
+        seconds = self._settings.checkpoint_seconds if len(self._kept) else idle_seconds
         try:
-            async with asyncio.timeout(self._settings.checkpoint_seconds):
+            async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             pass

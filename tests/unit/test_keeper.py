@@ -428,8 +428,9 @@ def test_a_wall_clock_that_jumps_ends_no_job(tmp_path: Path) -> None:
 
 def test_a_deposed_keeper_that_has_nothing_to_write_finds_out(tmp_path: Path) -> None:
     async def main() -> None:
-        async with keeping(tmp_path) as keeper:
+        async with keeping(tmp_path, pool=Pool(0)) as keeper:
             await available(keeper)
+            await keeper.submit(new_job("a"))
             keeper._writer._store._epoch = 0  # type: ignore[attr-defined]
             async with asyncio.timeout(5):
                 while not keeper.deposed:  # noqa: ASYNC110 (a state that nobody announces)
