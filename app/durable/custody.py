@@ -1,6 +1,7 @@
 """The unfinished jobs in the hands of one keeper: taken over from the store, computed, and written back."""
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -50,7 +51,8 @@ class Custody:
         self._settings = settings
         self._offers = offers
         self._ttl = round(1000 * settings.result_ttl_seconds)
-        self._resumed: set[str] = set()
+        self._resumed: dict[str, float] = {}
+        """The revision that each job had then: a take-over of unknown outcome is repeated, and must not count twice."""
         self._is_stopped = False
         self.num_finished = 0
 
@@ -60,12 +62,13 @@ class Custody:
         for each in kept:
             each.expires_from = time.monotonic() + PATIENCE_SECONDS
         for each in self._first_of(kept):
-            # Once in a keeper's life: a take-over of unknown outcome is repeated.
-            if each.record.state is State.RUNNING and each.record.job_id not in self._resumed:
+            if each.record.state is State.RUNNING and each.record.revision < self._resumed.get(
+                each.record.job_id, math.inf
+            ):
                 each.record = transitions.resumed(each.record, now, self._ttl)
+                self._resumed[each.record.job_id] = each.record.revision
         changed = [each.record for each, stored in zip(kept, records, strict=True) if each.record is not stored]
         await self._writer.write(lambda session: [session.save(record) for record in changed])
-        self._resumed |= {record.job_id for record in changed}
         for each in kept:
             if each.record.state.done:
                 self.num_finished += 1

@@ -4,16 +4,19 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.durable.change_log import ChangeLog
 from app.durable.outcome import error_of, result_text
 from app.durable.records import JobView, State
 from app.durable.runner import Runner
+from app.durable.sql_store import SqlStore, sqlite_store
+from app.durable.store import Operation, StoreError
 from app.durable.transitions import MAX_STALLED
 from app.errors import (
     CallerLimitError,
@@ -408,6 +411,53 @@ def test_a_submission_that_comes_twice_is_one_job(tmp_path: Path) -> None:
             over = await done(keeper, "a")
             assert (await keeper.submit(new_job("a", 20_000, 1_000))).view.record == over.record
             assert (await keeper.counts()).queued + (await keeper.counts()).running == 0
+
+    run(main)
+
+
+class SaysNothing:
+    """A store whose first commit is written, but nobody is told so."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+        self._has_failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def run(self, operations: Sequence[Operation], now: int, *, writes: bool) -> list[Any]:
+        results = self._store.run(operations, now, writes=writes)
+        if writes and not self._has_failed:
+            self._has_failed = True
+            raise StoreError("the connection was lost")
+        return results
+
+
+def test_a_take_over_of_unknown_outcome_counts_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with keeping(tmp_path) as keeper:
+            await available(keeper)
+            await keeper.submit(new_job("a", 1_000_000, 100))
+            await until(keeper, "a", is_running)
+            await die(keeper)
+        store = SaysNothing(sqlite_store(tmp_path, allow_network_folder=True))
+        async with keeping(tmp_path, pool=Pool(0), store=store) as keeper:
+            await available(keeper)
+            assert store._has_failed
+            record = (await keeper.get("a", "")).record
+            assert (record.resumed, record.stalled) == (1, 1)
+
+    run(main)
+
+
+def test_a_change_at_the_moment_at_which_a_wait_ends_is_told() -> None:
+    async def main() -> None:
+        log = ChangeLog()
+        log.begin("1")
+        waiting = asyncio.create_task(log.wait(log.cursor, ["a"], 0.0))
+        await asyncio.sleep(0)  # now it waits, and its time is up
+        log.note("a")
+        assert await waiting == {"a"}
 
     run(main)
 
