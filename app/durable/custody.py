@@ -3,17 +3,14 @@
 import logging
 import math
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
 from app.durable import transitions
 from app.durable.change_log import ChangeLog
-from app.durable.checkpoint import DamagedError, UnknownVersionError, progress_of
-from app.durable.kept import Kept, KeptJobs
+from app.durable.kept import LEFT_ALONE, Kept, KeptJobs, kept_of
 from app.durable.records import Record, State
 from app.durable.runner import Runner
 from app.durable.store import DeposedError, StoreError
-from app.durable.tasks import task_of
 from app.durable.writer import Writer
 from app.errors import ComputationError, DeadlineError, JobError
 from app.job import JobResult
@@ -25,8 +22,6 @@ PATIENCE_SECONDS = 60.0
 LARGE_CHECKPOINT = 16_384
 LARGE_SECONDS = 5.0
 """A checkpoint of more than so many characters is written no more often than this."""
-AGAIN = "durable job %s begins again: its checkpoint is damaged: %s"
-LEFT_ALONE = "durable job %s is left alone: %s"
 
 logger = logging.getLogger("ray.serve")  # as in app.http.problems
 
@@ -56,34 +51,30 @@ class Custody:
         self._is_stopped = False
         self.num_finished = 0
 
-    async def go_on(self, records: Sequence[Record], now: int) -> None:
+    async def go_on(self, records: Iterable[Record], now: int) -> None:
         """Take over what another keeper had: all of it, or nothing."""
-        kept = [self._known(record) for record in records]
-        for each in kept:
-            each.expires_from = time.monotonic() + PATIENCE_SECONDS
-        for each in self._first_of(kept):
-            if each.record.state is State.RUNNING and each.record.revision < self._resumed.get(
-                each.record.job_id, math.inf
-            ):
-                each.record = transitions.resumed(each.record, now, self._ttl)
-                self._resumed[each.record.job_id] = each.record.revision
-        changed = [each.record for each, stored in zip(kept, records, strict=True) if each.record is not stored]
-        await self._writer.write(lambda session: [session.save(record) for record in changed])
-        for each in kept:
-            if each.record.state.done:
+        taken, changed = KeptJobs(), []
+        for record in records:
+            kept = kept_of(record, self._offers)
+            kept.expires_from = time.monotonic() + PATIENCE_SECONDS
+            taken.add(kept)
+            if kept.record is not record:
+                changed.append(kept)
+        # Those whose turn it is: the others were not computed by the last keeper, and cannot have killed it.
+        for caller in taken.callers:
+            for kept in taken.first(caller, self._settings.max_caller_running_jobs):
+                record = kept.record
+                if record.state is State.RUNNING and record.revision < self._resumed.get(record.job_id, math.inf):
+                    kept.record = transitions.resumed(record, now, self._ttl)
+                    self._resumed[record.job_id] = kept.record.revision
+                    changed.append(kept)
+        await self._writer.write(lambda session: [session.save(kept.record) for kept in changed])
+        for kept in taken:
+            if kept.record.state.done:
                 self.num_finished += 1
             else:
-                self._kept.add(each)
+                self._kept.add(kept)
         self._start_more(self._kept.callers)
-
-    def _first_of(self, kept: Iterable[Kept]) -> Iterator[Kept]:
-        """Those whose turn it is: the others have not been computed by the last keeper either, and cannot have killed
-        it."""
-        numbers: Counter[str] = Counter()
-        for each in kept:
-            numbers[each.record.caller] += each.task is not None
-            if each.task is not None and numbers[each.record.caller] <= self._settings.max_caller_running_jobs:
-                yield each
 
     async def reconcile(self) -> None:
         """After the store failed: it may have written what it did not say, and the other way round."""
@@ -102,7 +93,7 @@ class Custody:
 
     def adopt(self, record: Record) -> None:
         """A job that has just been accepted."""
-        self._kept.add(self._known(record))
+        self._kept.add(kept_of(record, self._offers))
         self._log.note(record.job_id)
         self._start_more([record.caller])
 
@@ -216,23 +207,6 @@ class Custody:
         if record.job_id not in self._runner or not (everything or time.monotonic() >= kept.save_at):
             return record
         return transitions.advanced(record, self._runner[record.job_id], now)
-
-    def _known(self, record: Record) -> Kept:
-        """An unfinished job. One that cannot be computed here is left alone."""
-        kept = Kept(record, None)
-        try:
-            task = task_of(record, self._offers)
-            if record.checkpoint is not None:
-                kept.progress = progress_of(record.checkpoint)
-            kept.task = task
-        except DamagedError as damage:
-            logger.error(AGAIN, record.job_id, damage)  # noqa: TRY400 (the message says it all, as below)
-            kept.record, kept.task = transitions.begun_again(record), task
-        except UnknownVersionError:
-            logger.error(LEFT_ALONE, record.job_id, "a later version of the service wrote its checkpoint")  # noqa: TRY400 (as above)
-        except ValueError as error:
-            logger.error(LEFT_ALONE, record.job_id, error)  # noqa: TRY400 (as above)
-        return kept
 
     def _start_more(self, callers: Iterable[str]) -> None:
         """Let each caller's first jobs take turns."""

@@ -1,14 +1,23 @@
 """The unfinished durable jobs in the keeper's memory, by caller and in order of acceptance."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from app.durable import transitions
+from app.durable.checkpoint import DamagedError, UnknownVersionError, progress_of
 from app.durable.records import Record
+from app.durable.tasks import task_of
 from app.errors import JobError
 from app.job import JobResult
-from app.kernel import Task
+from app.kernel import Offer, Task
 from app.queue.progress import Progress
+
+AGAIN = "durable job %s begins again: its checkpoint is damaged: %s"
+LEFT_ALONE = "durable job %s is left alone: %s"
+
+logger = logging.getLogger("ray.serve")  # as in app.http.problems
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +36,24 @@ class Kept:
     """When its progress may be written next, by the clock that never goes back."""
     expires_from: float = 0.0
     """From when on its deadline counts, by the same: the wall clock may have jumped, until somebody notices."""
+
+
+def kept_of(record: Record, offers: list[Offer]) -> Kept:
+    """An unfinished job as it was stored. One that cannot be computed here is left alone."""
+    kept = Kept(record, None)
+    try:
+        task = task_of(record, offers)
+        if record.checkpoint is not None:
+            kept.progress = progress_of(record.checkpoint)
+        kept.task = task
+    except DamagedError as damage:
+        logger.error(AGAIN, record.job_id, damage)  # noqa: TRY400 (the message says it all, as below)
+        kept.record, kept.task = transitions.begun_again(record), task
+    except UnknownVersionError:
+        logger.error(LEFT_ALONE, record.job_id, "a later version of the service wrote its checkpoint")  # noqa: TRY400 (as above)
+    except ValueError as error:
+        logger.error(LEFT_ALONE, record.job_id, error)  # noqa: TRY400 (as above)
+    return kept
 
 
 class KeptJobs:
