@@ -4,6 +4,7 @@
 FROM_SHELL := PATH LD_LIBRARY_PATH PYENV_% ASDF_% MISE_% HOME USER LOGNAME TMPDIR XDG_CACHE_HOME XDG_CONFIG_HOME \
   XDG_CONFIG_DIRS XDG_STATE_HOME TERM NO_COLOR TZ CI FIBONACCI_% \
   PGPASSWORD PGPASSFILE PGSERVICE PGSERVICEFILE PGSSLMODE PGSSLROOTCERT PGSSLCERT PGSSLKEY PGCHANNELBINDING \
+  OTEL_SERVICE_NAME OTEL_RESOURCE_ATTRIBUTES OTEL_EXPORTER_OTLP_% OTEL_TRACES_% OTEL_BSP_% \
   PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_PROXY \
   PIP_TIMEOUT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_CONFIG_FILE PIP_KEYRING_PROVIDER \
   UV_INDEX UV_INDEX_% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_INSECURE_HOST UV_NATIVE_TLS UV_SYSTEM_CERTS \
@@ -29,9 +30,11 @@ BENCH_INSTALLED := .venv/.bench-installed
 BENCH_ALL_INSTALLED := .venv/.bench-all-installed
 BENCH_OWN := .venv/bench-flink/.installed .venv/bench-tensorflow/.installed
 MUTANTS_INSTALLED := .venv/.mutants-installed
+PAGE_INSTALLED := .venv/.page-installed
 
 HOST :=
 PORT :=
+METRICS_PORT :=
 CPUS :=
 API_KEYS_FILE :=
 STATE :=
@@ -50,8 +53,8 @@ ROUNDS :=
 REF := main
 quoted = '$(subst ','\'',$(1))'
 LAUNCH_OPTIONS = $(if $(HOST),--host $(call quoted,$(HOST))) $(if $(PORT),--port $(PORT)) \
-  $(if $(CPUS),--cpus $(CPUS)) $(if $(API_KEYS_FILE),--api-keys-file $(call quoted,$(API_KEYS_FILE))) \
-  $(if $(STATE),--state $(call quoted,$(STATE)))
+  $(if $(METRICS_PORT),--metrics-port $(METRICS_PORT)) $(if $(CPUS),--cpus $(CPUS)) \
+  $(if $(API_KEYS_FILE),--api-keys-file $(call quoted,$(API_KEYS_FILE))) $(if $(STATE),--state $(call quoted,$(STATE)))
 
 # One command after another, even under make -j: they share the cores, .venv and each other's results.
 .NOTPARALLEL:
@@ -61,7 +64,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 .PHONY: serve
-serve: $(INSTALLED) ## Run the service in the foreground (HOST=, PORT=, CPUS=, API_KEYS_FILE= override serve_config.yaml; STATE= keeps durable jobs)
+serve: $(INSTALLED) ## Run the service in the foreground (HOST=, PORT=, METRICS_PORT=, CPUS=, API_KEYS_FILE= override serve_config.yaml; STATE= keeps durable jobs)
 	@exec $(BIN)/python -m deployments.launch $(LAUNCH_OPTIONS)
 
 .PHONY: key
@@ -88,6 +91,10 @@ simulate: $(BENCH_INSTALLED) ## Simulate 1 to 10,000 workers (ARGS=--help lists 
 test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest tests/unit tests/http --numprocesses=auto --cov --cov-report=term
 	$(BIN)/python -m pytest tests/serve --durations=10  # one after the other: they assert latencies
+
+.PHONY: test-page
+test-page: $(PAGE_INSTALLED) ## Try the live page in a real browser, Debian's chromium, over the real service
+	$(BIN)/python -m pytest tests/page --timeout=300 --durations=10
 
 .PHONY: test-places
 test-places: $(INSTALLED) ## Try the service where people run it: their shells, a moved clone, interrupted set-ups
@@ -158,7 +165,13 @@ lock: $(INSTALLED) ## Write the lock files from pyproject.toml, changing as litt
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-bench.lock
 	$(COMPILE) --group mutants -c $(LOCK_FOLDER)/requirements-dev.lock -c $(LOCK_FOLDER)/requirements-bench.lock \
 	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-mutants.lock
+	$(COMPILE) --group page -c $(LOCK_FOLDER)/requirements-dev.lock \
+	  --no-annotate --output-file $(LOCK_FOLDER)/requirements-page.lock
 	$(if $(filter .,$(LOCK_FOLDER)),$(COMPILE_BENCH_ALL))
+
+.PHONY: vendor
+vendor: $(INSTALLED) ## Fetch the page's one library again, and compare it with its published hash (needs npm and its registry)
+	$(BIN)/python -m set_up.vendor
 
 .PHONY: clean
 clean: ## Remove the environment, every cache and all compiled bytecode
@@ -195,3 +208,6 @@ $(BENCH_OWN): .venv/%/.installed: requirements-%.lock $(INSTALLED)
 
 $(MUTANTS_INSTALLED): requirements-mutants.lock $(INSTALLED)
 	$(SET_UP) mutants
+
+$(PAGE_INSTALLED): requirements-page.lock $(INSTALLED)
+	$(SET_UP) page

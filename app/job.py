@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from pydantic import BaseModel
+
 from app.kernel import Part, Task
 
 
@@ -24,6 +26,10 @@ class Job:
     execution: Execution = Execution.DISTRIBUTED
     caller: str = ""
     """Who asked for it: the queue is fair between callers first, then between a caller's jobs."""
+    request_id: str = ""
+    """Of the HTTP request that asked."""
+    request: BaseModel | None = None
+    """What was asked, as it was validated: for those who look on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,11 @@ class Batch:
     """Whether its turn on the worker comes before that of longer ones."""
     background: bool = False
     """Whether all others come before it, but for a tenth of the worker's time."""
+
+    @property
+    def num_units(self) -> int:
+        """In all lines of all its segments."""
+        return sum((segment.stop - segment.start) * segment.count for segment in self.segments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Every setting of the service: its default, bounds, unit and meaning."""
 
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
@@ -78,6 +79,11 @@ class Settings(BaseModel):
     )
     body_timeout_seconds: float = Field(
         10.0, gt=0, le=3_600, description="How long a request's body may take to arrive (then 408)."
+    )
+    job_log: Literal["text", "json"] | None = Field(
+        "text",
+        description="A line for each job that is over, in a file beside Serve's log of the replica: `text` or `json`; "
+        "null for none.",
     )
     jobs_folder: str | None = Field(
         None,

@@ -45,6 +45,7 @@ from chaos.rows import (
     stopping,
     storing,
     timing,
+    watching,
     workers,
     yielding,
 )
@@ -199,6 +200,9 @@ ROWS = (
     Row("paused", "all of it stands still for 60 s, `SIGSTOP` and `SIGCONT`", staged, pausing.paused),
     Row("soak", "sustainable load for 2 minutes", staged, soak.soaked),
     Row("redeploy", "a redeploy with changed settings", staged, deploying.redeployed),
+    Row("watched", "16 viewers of the page who do not read, beside tiny jobs", staged, watching.stalled,
+        False),
+    Row("redeploy-watched", "a redeploy with 16 open pages", staged, watching.redeployed_watched, False),
     Row("redeploy-broken", "a redeploy that cannot start", staged, deploying.redeployed_badly),
     Row("redeploy-no-ingress", "a redeploy whose ingress cannot be constructed", staged,
         deploying.redeployed_without_ingress),

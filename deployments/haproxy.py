@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from deployments.launcher.environment import HAPROXY_BINDS
+from deployments.launcher.environment import HAPROXY_BINDS, HAPROXY_METRICS
 
 CROWDED = 2_000
 """With more open connections, every answer ends its own, so that idle ones never keep others out."""
+SCRAPERS = 16
+"""As many connections may ask for the metrics at a time: more wait, and take none of the API's."""
 ERROR_PAGE = (
     "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n\r\nInternal Server Error"
 )
@@ -29,7 +31,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     for option, value in itertools.pairwise(arguments):
         if option == "-f":
-            _rewrite(Path(value), os.environ.get(HAPROXY_BINDS, ""))
+            _rewrite(Path(value), os.environ.get(HAPROXY_BINDS, ""), os.environ.get(HAPROXY_METRICS, ""))
     # HAProxy has no handlers for these, so it keeps ignoring them: a service manager that signals every process of the
     # service would otherwise end it with the requests in flight. Serve stops it with SIGUSR1 and SIGKILL.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,7 +43,7 @@ def main() -> None:
     os.execv(binary, [binary, "-dS", *arguments])  # noqa: S606 (the locked package's)
 
 
-def _rewrite(path: Path, binds: str) -> None:
+def _rewrite(path: Path, binds: str, metrics: str) -> None:
     lines = path.read_text().splitlines()
     for line in lines:
         if match := re.match(r"\s*errorfile \d+ (\S+)", line):
@@ -49,8 +51,21 @@ def _rewrite(path: Path, binds: str) -> None:
             if not page.exists():  # a cleaner of temporary folders removed it
                 page.write_text(ERROR_PAGE, newline="")
     new = path.with_suffix(".new")
-    new.write_text("\n".join(rewritten(lines, tuple(filter(None, binds.split(","))))) + "\n")
+    changed = [*rewritten(lines, tuple(filter(None, binds.split(",")))), *shown_metrics(metrics)]
+    new.write_text("\n".join(changed) + "\n")
     new.replace(path)
+
+
+def shown_metrics(metrics: str) -> Iterator[str]:
+    """What shows the metrics of Ray's agent, and nothing else of its, where ``HAPROXY_METRICS`` says."""
+    port, _, binds = metrics.partition(" ")
+    if binds:
+        yield "listen fibonacci_metrics"
+        yield from (f"    bind {bind} proto h1" for bind in binds.split(","))
+        yield f"    maxconn {SCRAPERS}"
+        yield "    no log"
+        yield "    http-request return status 404 unless { path /metrics } { method GET HEAD }"
+        yield f"    server agent 127.0.0.1:{port}"
 
 
 def rewritten(lines: Iterable[str], binds: tuple[str, ...]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,12 +21,17 @@ from app.dispatch.dispatcher import Dispatcher
 from app.http.api import create_app
 from app.job import Batch, BatchResult
 from app.keys import ApiKeys, KnowsCallers
+from app.observe import gauges
+from app.observe.metrics import Sample
+from app.observe.news import JobStory, News, Since
 from app.settings import Settings
 from app.status import DurableCounts, PoolStatus, QueueStatus
 from deployments.config import gc_thresholds, serve_options
 from deployments.config.watched_keys import WatchedKeys
+from deployments.observers import LookingOn
 from deployments.routing.calls import Workers
 from deployments.routing.keeper_calls import KeeperCalls
+from deployments.routing.sight import ServiceSight
 from deployments.watchdogs import start
 
 ASK_AGAIN_SECONDS = 0.5
@@ -68,7 +74,11 @@ class FibonacciIngress:
         self._durable = KeeperCalls(keeper, counts_seconds=settings.pool_reply_seconds) if keeper is not None else None
         # The number wanted when this one started: Serve does not say when that alone changes.
         num_ingresses = context.world_size or 1  # without the keeper, whose batches come after all others
-        self._dispatcher = Dispatcher(self._run_batch, settings, num_ingresses=num_ingresses)
+        self._looking_on = LookingOn(settings)
+        self._dispatcher = Dispatcher(
+            self._run_batch, settings, num_ingresses=num_ingresses, observer=self._looking_on.observer
+        )
+        self._looking_on.start(self._gauges)
         self._workers = Workers(workers, self._dispatcher.set_workers)
         self._reaper = start.start_reaper(os.getppid())
         self._ingresses = serve.get_deployment_handle(context.deployment, context.app_name)
@@ -76,15 +86,36 @@ class FibonacciIngress:
         self._asked_at = -math.inf
         self._pool: PoolStatus | None = None
         self._pool_at = -math.inf
+        self._sight = ServiceSight(
+            self._looking_on.timeline, self._dispatcher, self._ingresses, self._durable, self._read_pool
+        )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The late-bound application."""
-        return create_app(self._dispatcher, self._settings, self._read_pool, self._keys, durable=self._durable)
+        return create_app(
+            self._dispatcher, self._settings, self._read_pool, self._keys,
+            durable=self._durable, sight=self._sight, traces=self._looking_on.traces,
+        )  # fmt: skip
+
+    async def __del__(self) -> None:
+        """Serve awaits it once, when the jobs are over."""
+        await self._looking_on.stop()
 
     async def queue_status(self) -> QueueStatus:
         """This replica's queue."""
         dispatcher = self._dispatcher
         return QueueStatus(dispatcher.num_queued_jobs, dispatcher.num_unfinished_jobs, dispatcher.drain_seconds)
+
+    async def timeline_news(self, known: dict[str, Since]) -> News:
+        """What this replica's dispatcher has done since what is known."""
+        return self._looking_on.timeline.since(known, self._dispatcher)
+
+    async def timeline_story(self, job_id: str, caller: str) -> JobStory | None:
+        """One of its last jobs."""
+        return self._looking_on.timeline.story(job_id, caller)
+
+    async def _gauges(self) -> Iterable[Sample]:
+        return gauges.of_dispatcher(self._dispatcher, self._settings)
 
     async def leave(self) -> int:
         """Answer ``/readyz`` with 503 from now on, but still accept jobs; returns how many are unfinished."""

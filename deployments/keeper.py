@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import gc
 import os
-from collections.abc import Awaitable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 import ray
@@ -18,11 +18,15 @@ from app.durable.records import Changes, JobView, NewJob, Page, State
 from app.durable.service import Submitted
 from app.errors import JobError
 from app.job import Batch, BatchResult
+from app.observe import gauges
+from app.observe.metrics import Sample
+from app.observe.news import JobStory, News, Since
 from app.settings import Settings
 from app.status import DurableCounts
 from deployments.config import gc_thresholds
 from deployments.config.jobs_store import store_of
 from deployments.config.take_over import may_take_over
+from deployments.observers import LookingOn
 from deployments.routing.calls import Workers
 from deployments.routing.keeper_calls import Failure
 from deployments.watchdogs import start
@@ -51,6 +55,7 @@ class FibonacciKeeper:
         application = serve.get_replica_context().app_name
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[int] | None = None
+        self._looking_on = LookingOn(settings, durable=True)
         self._keeper = Keeper(
             store_of(settings, os.environ),
             settings,
@@ -58,9 +63,11 @@ class FibonacciKeeper:
             num_ingresses=1 + await count_ingresses(application),
             instance=instance_of(ray.get_runtime_context().get_session_name(), application),
             take_over=may_take_over(os.environ, application),
+            observer=self._looking_on.observer,
         )
         self._workers = Workers(workers, self._keeper.set_workers)
         await self._keeper.start()
+        self._looking_on.start(self._gauges)
 
     async def submit(self, new: NewJob) -> Submitted | Failure:
         """As ``app.durable.service.DurableJobs``, and so is each of the next six."""
@@ -83,6 +90,17 @@ class FibonacciKeeper:
 
     async def counts(self) -> DurableCounts:
         return await self._keeper.counts()
+
+    async def timeline_news(self, known: dict[str, Since]) -> News:
+        """What its dispatching has done since what is known."""
+        return self._looking_on.timeline.since(known, self._keeper)
+
+    async def timeline_story(self, job_id: str, caller: str) -> JobStory | None:
+        """One of its last jobs."""
+        return self._looking_on.timeline.story(job_id, caller)
+
+    async def _gauges(self) -> Iterable[Sample]:
+        return gauges.of_durable(await self._keeper.counts())
 
     async def close(self) -> int:
         """Write down how far everything is and let go of the store; returns how many jobs go on with the next keeper.

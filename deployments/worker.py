@@ -8,7 +8,9 @@ from ray import serve
 
 from app.compute.thread import ComputeThread
 from app.job import Batch, BatchResult
+from app.observe import gauges
 from app.status import WorkerStatus
+from deployments.metrics import Flush
 from deployments.watchdogs import start
 
 SWITCH_INTERVAL_SECONDS = 0.001
@@ -24,6 +26,8 @@ class FibonacciWorker:
         self._worker_id = serve.get_replica_context().replica_id.unique_id
         self._node_id = ray.get_runtime_context().get_node_id()
         self._compute_thread = ComputeThread()
+        self._flush = Flush(lambda: gauges.of_thread(self._compute_thread))
+        self._flush.start()
         self._num_running = 0
         self._completed_batches = 0
         self._compute_seconds = 0.0

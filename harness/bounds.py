@@ -101,3 +101,7 @@ KEYS_CHANGED = 4.0
 
 MEMORY_FLAT = 5_000_000
 """By how many bytes a process may have grown after hundreds of refused requests."""
+WATCHED, WATCHED_MORE = 1.05, 0.005
+"""By how many times, and by how many seconds more, viewers of the page may lengthen tiny jobs' p99."""
+WATCHED_MB = 16.0
+"""By how much the ingress may grow with as many viewers as there may be, none of whom reads."""

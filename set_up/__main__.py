@@ -17,7 +17,7 @@ from set_up.steps import SetUpError
 def main() -> int:
     """0 when the environment is whole; 1 after a line that says what failed; 130 after Ctrl-C, as a shell has it."""
     parser = argparse.ArgumentParser(prog="python3 -m set_up", description=__doc__)
-    parser.add_argument("name", choices=["base", *OWN, "bench", "bench-all", "mutants"])
+    parser.add_argument("name", choices=["base", *OWN, "bench", "bench-all", "mutants", "page"])
     name: str = parser.parse_args().name
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:

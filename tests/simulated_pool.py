@@ -11,6 +11,7 @@ from app.errors import WorkerLostError
 from app.job import Batch, BatchResult, Execution, Job, JobResult, Segment, SegmentResult
 from app.kernel import Part
 from app.kernels.fibonacci.task import FibonacciTask
+from app.observer import Observer
 from app.settings import Settings
 from harness.simulated_worker import COST, SimulatedWorker, result_of
 
@@ -97,6 +98,7 @@ class SimulatedPool:
         speed: float = 1.0,
         by_hand: bool = False,
         num_ingresses: int = 1,
+        observer: Observer | None = None,
     ) -> None:
         """``speed``: CPU seconds that a worker gets a second. ``by_hand``: nobody computes, calls are answered here."""
         self.calls: list[Call] = []
@@ -127,7 +129,9 @@ class SimulatedPool:
         self._num_joined = 0
         self.in_flight: Counter[str] = Counter()
         """Calls that are not answered, by worker, without probes."""
-        self.dispatcher = Dispatcher(self.run_batch, settings, self._loop.time, num_ingresses=num_ingresses)
+        self.dispatcher = Dispatcher(
+            self.run_batch, settings, self._loop.time, num_ingresses=num_ingresses, observer=observer
+        )
         self.join(num_workers)
 
     def join(self, num_workers: int = 1) -> None:

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from app.compute.slices import compute
@@ -28,7 +29,7 @@ class Computed(NamedTuple):
 class _Run(Turn):
     """One caller's segments while they are being computed."""
 
-    __slots__ = ("abandoned", "cpu_seconds", "finished", "loop", "slices")
+    __slots__ = ("abandoned_at", "cpu_seconds", "finished", "loop", "slices")
 
     def __init__(self, slices: Generator[None, None, Results], *, short: bool, background: bool) -> None:
         super().__init__(short=short, background=background)
@@ -36,7 +37,8 @@ class _Run(Turn):
         self.loop = asyncio.get_running_loop()
         self.finished: asyncio.Future[Results] = self.loop.create_future()
         self.cpu_seconds = 0.0
-        self.abandoned = False
+        self.abandoned_at: float | None = None
+        """Since when nobody has waited for it."""
 
     def tell(self, do: Callable[[T], None], what: T) -> None:
         """Call ``do(what)`` in the caller's event loop, if it is still running."""
@@ -62,6 +64,12 @@ class ComputeThread:
     def __init__(self) -> None:
         self._turns: Turns[_Run] = Turns()
         self._num_waiting = threading.Semaphore(0)
+        self.busy_seconds = 0.0
+        """In slices, whatever came of them."""
+        self.num_cancelled = 0
+        """Callers that left before their results were there."""
+        self.cancel_seconds = 0.0
+        """How long they still held the thread."""
         threading.Thread(target=self._compute, name="compute", daemon=True).start()
 
     async def run(self, segments: Sequence[Segment], *, short: bool = False, background: bool = False) -> Computed:
@@ -72,7 +80,7 @@ class ComputeThread:
         try:
             return Computed(await run.finished, run.cpu_seconds)
         finally:
-            run.abandoned = True
+            run.abandoned_at = time.perf_counter()
 
     def _compute(self) -> None:
         # The threads that send, receive and answer batches go first: they need little, and others wait for them.
@@ -84,18 +92,25 @@ class ComputeThread:
 
     def _compute_slice(self) -> None:
         run = self._turns.take()
-        if run.abandoned:
+        if run.abandoned_at is not None:
+            self.num_cancelled += 1
             return
-        begun = time.thread_time()
+        begun_at, begun = time.perf_counter(), time.thread_time()
+        tell: Callable[[], None] | None = None
         try:
             next(run.slices)
         except StopIteration as end:
-            run.cpu_seconds += time.thread_time() - begun
-            results: Results = end.value
-            run.tell(run.finish, results)
+            tell = partial(run.tell, run.finish, end.value)
         except Exception as error:  # noqa: BLE001 (it is raised where the result is awaited)
-            run.tell(run.fail, error)
+            tell = partial(run.tell, run.fail, error)
+        ended_at = time.perf_counter()
+        run.cpu_seconds += time.thread_time() - begun
+        self.busy_seconds += ended_at - begun_at
+        if run.abandoned_at is not None:
+            self.num_cancelled += 1
+            self.cancel_seconds += max(0.0, ended_at - run.abandoned_at)
+        elif tell is not None:
+            tell()
         else:
-            run.cpu_seconds += time.thread_time() - begun
             self._turns.give_back(run)
             self._num_waiting.release()

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from app.dispatch.scheduler import Scheduler
-from app.errors import DeadlineError, DrainingError
+from app.errors import DeadlineError, DrainingError, JobError
 from app.job import Job, JobResult, RunBatch
+from app.observer import EndedJob, JobOutcome, Nobody, Observer, RunningBatch, RunningJob
 from app.queue.admission import Admission
 from app.queue.cost import CostModel
 from app.queue.live_job import LiveJob
@@ -27,9 +28,12 @@ class Dispatcher:
         settings: Settings | None = None,
         clock: Callable[[], float] = time.perf_counter,
         cost: CostModel | None = None,
+        *,
         num_ingresses: int = 1,
+        observer: Observer | None = None,
     ) -> None:
-        """``num_ingresses``: dispatchers that share the workers, this one included."""
+        """``num_ingresses``: dispatchers that share the workers, this one included. ``observer``: who looks on."""
+        self._observer = observer or Nobody()
         self._settings = settings or Settings()
         self._clock = clock
         self._numbers = itertools.count()
@@ -40,8 +44,9 @@ class Dispatcher:
         self.draining = False
         self._idle_since = clock()
         self._scheduler = Scheduler(
-            run_batch, self._settings, clock, self.cost, ledger=self._admission, num_ingresses=num_ingresses
-        )
+            run_batch, self._settings, clock, self.cost,
+            ledger=self._admission, num_ingresses=num_ingresses, observer=self._observer,
+        )  # fmt: skip
 
     @property
     def num_workers(self) -> int:
@@ -63,6 +68,16 @@ class Dispatcher:
         """Predicted seconds until everything admitted is computed, by the workers there are."""
         return self._admission.seconds / max(1, self.num_workers)
 
+    @property
+    def running_batches(self) -> list[RunningBatch]:
+        """What is on the workers."""
+        return self._scheduler.running
+
+    @property
+    def running_jobs(self) -> list[RunningJob]:
+        """The unfinished jobs."""
+        return [live_job.running for live_job in self._admission]
+
     def set_workers(self, worker_ids: Iterable[str]) -> None:
         """Say which workers there are now; a new one is used at once."""
         self._scheduler.set_workers(worker_ids)
@@ -76,8 +91,15 @@ class Dispatcher:
         ``NoWorkerError``, ``DeadlineError`` or ``ComputationError``.
         """
         timeout_seconds = timeout_seconds or self._settings.max_timeout_seconds
-        admitted = self._admit(jobs)
+        try:
+            admitted = self._admit(jobs)
+        except JobError as error:
+            now = self._clock()
+            for job in jobs:
+                self._observer.job_ended(EndedJob(job, JobOutcome.REFUSED, error, now, now, 0.0, None))
+            raise
         results = []
+        failure: BaseException | None = None
         try:
             async with asyncio.timeout(timeout_seconds):
                 for live_job in admitted:
@@ -85,10 +107,16 @@ class Dispatcher:
                     self._scheduler.start(live_job)
                     results.append(await live_job.finished)
         except TimeoutError:
-            raise DeadlineError(timeout_seconds) from None
+            failure = DeadlineError(timeout_seconds)
+            raise failure from None
+        except BaseException as error:
+            failure = error
+            raise
         finally:
             for live_job in admitted:
                 self._forget(live_job)
+            for live_job in admitted:
+                self._observer.job_ended(live_job.ended(failure, self._clock()))
         return results
 
     def _admit(self, jobs: Iterable[Job]) -> list[LiveJob]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from app.dispatch.pool import Worker
 from app.job import Batch, BatchResult
+from app.observer import BatchOutcome, EndedBatch, RunningBatch
 from app.queue.lanes import Lane
 from app.queue.live_job import LiveJob, Piece
 
@@ -50,6 +51,27 @@ class Flight:
     def wanted(self) -> bool:
         """Whether any part of it is still needed."""
         return any(piece.wanted for piece in self.pieces)
+
+    @property
+    def running(self) -> RunningBatch:
+        """The batch while it is on its worker."""
+        first = self.pieces[0]
+        return RunningBatch(
+            self.worker.worker_id, first.live_job.job, len(self.pieces), self.batch.num_units,
+            first.used_attempts + 1, self.dispatched_at, self.seconds, self.late,
+        )  # fmt: skip
+
+    def ended(self, outcome: BatchOutcome, result: BatchResult | None, now: float) -> EndedBatch:
+        """The batch once it has left its worker."""
+        first = self.pieces[0]
+        node_id, queued, compute, cpu = "", 0.0, 0.0, 0.0
+        if result is not None:
+            node_id, queued, cpu = result.node_id, result.queued_seconds, result.cpu_seconds
+            compute = sum(done.compute_seconds for done in result.segments)
+        return EndedBatch(
+            self.worker.worker_id, node_id, first.live_job.job, len(self.pieces), self.batch.num_units,
+            first.used_attempts + 1, outcome, self.dispatched_at, now, self.seconds, queued, compute, cpu,
+        )  # fmt: skip
 
 
 class Flights:

@@ -8,6 +8,7 @@ from app.dispatch.in_flight import Flight
 from app.dispatch.retries import Retries
 from app.errors import ComputationError, WorkerLostError
 from app.job import BatchResult
+from app.observer import BatchOutcome, Observer, RetryCause
 from app.queue.cost import CostModel
 from app.queue.ledger import Ledger
 
@@ -29,17 +30,21 @@ class Outcomes:
         ledger: Ledger,
         retries: Retries,
         clock: Callable[[], float],
+        *,
+        observer: Observer,
         max_attempts: int = MAX_ATTEMPTS,
     ) -> None:
         self._cost = cost
         self._ledger = ledger
         self._retries = retries
         self._clock = clock
+        self._observer = observer
         self._max_attempts = max_attempts
 
-    def returned(self, flight: Flight, result: BatchResult) -> None:
+    def returned(self, flight: Flight, result: BatchResult) -> BatchOutcome:
         """Give each job what was computed for it; send again what was wrong."""
         now = self._clock()
+        outcome = BatchOutcome.LATE if flight.late else BatchOutcome.OK
         compute_seconds = sum(done.compute_seconds for done in result.segments)
         self._cost.observe(flight.batch.segments, compute_seconds, result.cpu_seconds)
         results = iter(result.segments)
@@ -53,6 +58,7 @@ class Outcomes:
                 again = live_job.returned(piece, result, mine, flight.dispatched_at, now)
             except ComputationError as failure:  # the kernel's
                 live_job.fail(failure)
+                outcome = BatchOutcome.FAILED
                 continue
             for new in again:
                 new.seconds = self._cost.batch_seconds(new.segments)
@@ -64,12 +70,17 @@ class Outcomes:
                 if new.failed_checks >= MAX_FAILED_CHECKS:
                     live_job.fail(ComputationError("a segment failed its check twice"))
                 self._retries.add(new)
+                self._observer.retried(RetryCause.WRONG)
+                outcome = BatchOutcome.WRONG
+        return outcome
 
-    def lost(self, flight: Flight, error: BaseException) -> None:
+    def lost(self, flight: Flight, error: BaseException) -> BatchOutcome:
         """Send its pieces again, each alone: a poison job fails alone."""
-        what = "was lost with" if isinstance(error, WorkerLostError) else "failed on"
+        is_lost = isinstance(error, WorkerLostError)
+        what = "was lost with" if is_lost else "failed on"
         logger.warning("a batch %s worker %s: %r", what, flight.worker.worker_id, error)
         was_running = not isinstance(error, WorkerLostError) or error.was_running
+        cause = RetryCause.LOST if is_lost else RetryCause.FAILED
         for piece in flight.pieces:
             if not piece.wanted:
                 continue
@@ -81,3 +92,5 @@ class Outcomes:
             elif not flight.late:  # else it has been sent again already
                 piece.shunned = (flight.worker.worker_id,)
                 self._retries.add(piece)
+                self._observer.retried(cause)
+        return BatchOutcome.LOST if is_lost else BatchOutcome.FAILED

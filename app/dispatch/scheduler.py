@@ -16,6 +16,7 @@ from app.dispatch.retries import ALONE_SECONDS, Retries
 from app.dispatch.watch import Watch
 from app.errors import NoWorkerError, WorkerLostError
 from app.job import Batch, BatchResult, RunBatch
+from app.observer import BatchOutcome, Observer, RetryCause, RunningBatch
 from app.queue.cost import CostModel
 from app.queue.lanes import GATHERED_SECONDS, LONGEST_FIRST, Lane
 from app.queue.ledger import Ledger
@@ -38,10 +39,12 @@ class Scheduler:
         *,
         ledger: Ledger,
         num_ingresses: int,
+        observer: Observer,
         background: bool = False,
     ) -> None:
         """``num_ingresses``: those that share the workers, this one included. ``background``: whether all batches of
         others come before its own on a worker."""
+        self._observer = observer
         self._run_batch = run_batch
         self._settings = settings
         self._clock = clock
@@ -59,7 +62,7 @@ class Scheduler:
         )  # fmt: skip
         self._retries = Retries(self._pool, self._liveness.ask)
         max_attempts = MAX_BACKGROUND_ATTEMPTS if background else MAX_ATTEMPTS
-        self._outcomes = Outcomes(cost, ledger, self._retries, clock, max_attempts)
+        self._outcomes = Outcomes(cost, ledger, self._retries, clock, observer=observer, max_attempts=max_attempts)
         self.usual_num_workers = 0
         """As many as there are or, if there are none, as there last were: replacements are on their way."""
 
@@ -71,6 +74,11 @@ class Scheduler:
     def num_waiting(self) -> int:
         """Jobs of which a part has not been given to any worker."""
         return len(self._waiting)
+
+    @property
+    def running(self) -> list[RunningBatch]:
+        """The batches on workers; those that only ask whether a worker is alive do not count."""
+        return [flight.running for flight in self._flights]
 
     def set_workers(self, worker_ids: Iterable[str]) -> None:
         """Say which workers there are now; a new one is used at once."""
@@ -155,23 +163,27 @@ class Scheduler:
             self._pool.share(worker)
         for piece in flight.pieces:
             piece.worker_ids.remove(worker.worker_id)
+        result: BatchResult | None = None
         if flight.task.cancelled():
+            outcome = BatchOutcome.LATE if flight.late else BatchOutcome.CANCELLED
             if flight.wanted:  # it was not us who cancelled it
-                self._outcomes.lost(flight, asyncio.CancelledError())
+                outcome = self._outcomes.lost(flight, asyncio.CancelledError())
         elif (error := flight.task.exception()) is not None:
             if isinstance(error, WorkerLostError):
                 self._alarm([worker])
             else:
                 self._pool.heard(worker)  # its code raised: it is alive
-            self._outcomes.lost(flight, error)
+            outcome = self._outcomes.lost(flight, error)
         elif len(flight.task.result().segments) != len(flight.batch.segments):
             self._pool.heard(worker)
-            self._outcomes.lost(flight, ValueError("a result without some of its segments"))
+            outcome = self._outcomes.lost(flight, ValueError("a result without some of its segments"))
         else:
             self._pool.heard(worker)
-            self._outcomes.returned(flight, flight.task.result())
+            result = flight.task.result()
+            outcome = self._outcomes.returned(flight, result)
             if any(piece.late for piece in flight.pieces):
                 self._stop_unwanted()
+        self._observer.batch_ended(flight.ended(outcome, result, self._clock()))
         self._liveness.note()
         self._pump()
 
@@ -226,6 +238,7 @@ class Scheduler:
         for flight in late:
             logger.warning("a batch is late on worker %s: computing it elsewhere", flight.worker.worker_id)
             for piece in flight.pieces:
+                self._observer.retried(RetryCause.LATE)
                 piece.late = True
                 piece.shunned = (flight.worker.worker_id,)
                 self._retries.add(piece)

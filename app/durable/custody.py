@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from app.durable import transitions
 from app.durable.change_log import ChangeLog
@@ -38,13 +38,16 @@ class Custody:
         log: ChangeLog,
         settings: Settings,
         offers: list[Offer],
+        on_over: Callable[[Kept, Record], object],
     ) -> None:
+        """``on_over`` is told of each job that is over, once that is committed."""
         self._writer = writer
         self._kept = kept
         self._runner = runner
         self._log = log
         self._settings = settings
         self._offers = offers
+        self._on_over = on_over
         self._ttl = round(1000 * settings.result_ttl_seconds)
         self._resumed: dict[str, float] = {}
         """The revision that each job had then: a take-over of unknown outcome is repeated, and must not count twice."""
@@ -72,6 +75,7 @@ class Custody:
         for kept in taken:
             if kept.record.state.done:
                 self.num_finished += 1
+                self._on_over(kept, kept.record)
             else:
                 self._kept.add(kept)
         self._start_more(self._kept.callers)
@@ -182,6 +186,8 @@ class Custody:
     def over(self, record: Record) -> None:
         """A job is over, and that is committed."""
         self.num_finished += 1
+        if (kept := self._kept.get(record.job_id)) is not None:
+            self._on_over(kept, record)
         self.drop(record.job_id)
 
     def drop(self, job_id: str) -> None:

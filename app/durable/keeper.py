@@ -17,15 +17,17 @@ from app.durable.admission import DurableAdmission
 from app.durable.change_log import ChangeLog
 from app.durable.custody import Custody
 from app.durable.forecast import Forecast
-from app.durable.kept import KeptJobs
+from app.durable.kept import Kept, KeptJobs
 from app.durable.records import Changes, JobView, NewJob, Page, Record, State
 from app.durable.runner import Runner
 from app.durable.service import Submitted
+from app.durable.shown import ended_job, refused_job, running_jobs
 from app.durable.store import DeposedError, Session, Store, StoreError
 from app.durable.writer import Writer
-from app.errors import JobError, JobsUnavailableError, KeyReusedError, NoSuchJobError
+from app.errors import JobError, JobsUnavailableError, KeyReusedError, NoSuchJobError, RefusedError
 from app.job import JobResult, RunBatch
 from app.kernel import offers_of
+from app.observer import Nobody, Observer, RunningBatch, RunningJob
 from app.settings import Settings
 from app.status import DurableCounts
 
@@ -58,9 +60,12 @@ class Keeper:
         num_ingresses: int = 1,
         take_over: bool = False,
         wall_clock: Callable[[], float] = time.time,
+        observer: Observer | None = None,
     ) -> None:
         """``instance`` names the running service; ``take_over``: whether to take the store although another instance
-        has just had it. ``num_ingresses``: dispatchers that share the workers, this one included."""
+        has just had it. ``num_ingresses``: dispatchers that share the workers, this one included. ``observer``: who
+        looks on."""
+        self._observer = observer or Nobody()
         self._settings = settings
         self._offers = offers_of(settings)
         self._instance = instance
@@ -70,11 +75,14 @@ class Keeper:
         self._writer = Writer(store, self._now)
         self._kept = KeptJobs()
         self._log = ChangeLog()
-        self._runner = Runner(run_batch, settings, self._ended, num_ingresses=num_ingresses)
+        self._runner = Runner(
+            run_batch, settings, self._ended, num_ingresses=num_ingresses, observer=self._observer
+        )  # fmt: skip
         self._forecast = Forecast(self._kept, self._runner)
         self._custody = Custody(
-            self._writer, self._kept, self._runner, log=self._log, settings=settings, offers=self._offers
-        )
+            self._writer, self._kept, self._runner,
+            log=self._log, settings=settings, offers=self._offers, on_over=self._tell,
+        )  # fmt: skip
         self._admission = DurableAdmission(settings, self._offers, self._kept, self._runner, self._forecast)
         self._epoch = 0
         self._wake = asyncio.Event()
@@ -91,6 +99,16 @@ class Keeper:
     def set_workers(self, worker_ids: Iterable[str]) -> None:
         """Say which workers there are now."""
         self._runner.set_workers(worker_ids)
+
+    @property
+    def running_batches(self) -> list[RunningBatch]:
+        """What is on the workers."""
+        return self._runner.running_batches
+
+    @property
+    def running_jobs(self) -> Iterable[RunningJob]:
+        """The unfinished jobs, in order of acceptance."""
+        return running_jobs(self._kept, self._runner, self._wall_ahead)
 
     async def start(self) -> None:
         """Begin; returns at once, whether or not there is a store."""
@@ -117,8 +135,12 @@ class Keeper:
         self._check()
         if new.key is not None and (known := await self._with_key(new.caller, new.key)) is not None:
             return self._again(new, known)
-        with self._admission.admitted(new, self._now()) as record:
-            stored: Record = await self._stored(self._writer.write(lambda session: session.submit(record)))
+        try:
+            with self._admission.admitted(new, self._now()) as record:
+                stored: Record = await self._stored(self._writer.write(lambda session: session.submit(record)))
+        except RefusedError as refusal:
+            self._observer.job_ended(refused_job(new, self._offers, refusal, time.perf_counter()))
+            raise
         # Another request with the same key was faster; or it is the same one again, that Serve has sent twice.
         if stored.job_id != new.job_id or stored.state.done or self._kept.get(stored.job_id) is not None:
             return self._again(new, stored)
@@ -282,6 +304,15 @@ class Keeper:
             self._custody.postpone()
             self._purge_at = time.monotonic() + FIRST_PURGE_SECONDS
         self._clock_ahead = ahead
+
+    def _tell(self, kept: Kept, record: Record) -> None:
+        if (ended := ended_job(kept, record, self._wall_ahead)) is not None:
+            self._observer.job_ended(ended)
+
+    @property
+    def _wall_ahead(self) -> float:
+        """Of the wall clock before the one that dispatching goes by."""
+        return self._wall_clock() - time.perf_counter()
 
     def _ended(self, job_id: str, outcome: JobResult | JobError) -> None:
         self._custody.ended(job_id, outcome)

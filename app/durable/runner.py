@@ -10,6 +10,7 @@ from app.dispatch.scheduler import Scheduler
 from app.errors import JobError
 from app.job import Job, JobResult, RunBatch
 from app.kernel import Task
+from app.observer import Nobody, Observer, RunningBatch
 from app.queue.cost import CostModel
 from app.queue.live_job import LiveJob
 from app.queue.progress import Progress
@@ -27,6 +28,8 @@ class Runner:
         on_end: Callable[[str, JobResult | JobError], object],
         clock: Callable[[], float] = time.perf_counter,
         num_ingresses: int = 1,
+        *,
+        observer: Observer | None = None,
     ) -> None:
         """``on_end`` is called with a job's id and what became of it. ``num_ingresses``: dispatchers that share the
         workers, this one included."""
@@ -41,8 +44,9 @@ class Runner:
         # They wait for workers until their deadline: an outage of half a minute must not fail them all.
         patient = settings.model_copy(update={"worker_wait_seconds": math.inf})
         self._scheduler = Scheduler(
-            run_batch, patient, clock, self.cost, ledger=self, num_ingresses=num_ingresses, background=True
-        )
+            run_batch, patient, clock, self.cost,
+            ledger=self, num_ingresses=num_ingresses, observer=observer or Nobody(), background=True,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -53,8 +57,17 @@ class Runner:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._jobs
 
+    def get(self, job_id: str) -> LiveJob | None:
+        """The job, if it takes turns."""
+        return self._jobs.get(job_id)
+
     def __getitem__(self, job_id: str) -> LiveJob:
         return self._jobs[job_id]
+
+    @property
+    def running_batches(self) -> list[RunningBatch]:
+        """What is on the workers."""
+        return self._scheduler.running
 
     def set_workers(self, worker_ids: Iterable[str]) -> None:
         """Say which workers there are now."""

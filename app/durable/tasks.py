@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from app.durable.records import Record
+from app.durable.records import NewJob, Record
 from app.kernel import Kernel, KernelError, Offer, Task
 
 
@@ -17,13 +17,18 @@ def task_of(record: Record, offers: Iterable[Offer]) -> Task:
     Raises ``KernelError`` if its kernel is not offered any more, or would refuse the request now, or make another job
     of it: limits may have changed.
     """
+    task = new_task(record, offers)
+    if record.total_units and task.length * task.num_lines != record.total_units:
+        raise KernelError(f"the kernel {record.kernel} would make another job of the request now")
+    return task
+
+
+def new_task(job: NewJob | Record, offers: Iterable[Offer]) -> Task:
+    """The task as it is now. Raises ``KernelError`` as ``task_of`` does, but for the last reason."""
     for offer in offers:
-        if offer.kernel.name == record.kernel:
-            task = _task(offer, json.loads(record.request), record.num_workers)
-            if record.total_units and task.length * task.num_lines != record.total_units:
-                raise KernelError(f"the kernel {record.kernel} would make another job of the request now")
-            return task
-    raise KernelError(f"the kernel {record.kernel} is not offered any more")
+        if offer.kernel.name == job.kernel:
+            return _task(offer, json.loads(job.request), job.num_workers)
+    raise KernelError(f"the kernel {job.kernel} is not offered any more")
 
 
 def _task(offer: Offer, request: dict[str, Any], num_workers: int) -> Task:

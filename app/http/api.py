@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
+from opentelemetry.trace import TracerProvider
 from starlette.types import ASGIApp
 
 from app import __version__
@@ -23,15 +24,20 @@ from app.http.headers import SecurityHeaders
 from app.http.jobs_api import JobsApi
 from app.http.no_jobs import NoJobs
 from app.http.offered import Offered
+from app.http.page import add_page
 from app.http.preferences import wants_job
 from app.http.problem_docs import POST_ERRORS, add_problem_model, problem_docs
 from app.http.problem_pages import add_problem_pages
 from app.http.problems import add_problem_handlers
 from app.http.request_log import log_left, note_jobs
+from app.http.telemetry import telemetry_of
+from app.http.timeline_api import TimelineApi
 from app.http.unread_body import ReadOn
 from app.job import Execution, Job, JobResult, Timing
 from app.kernel import offers_of
 from app.keys import KnowsCallers
+from app.observe.sight import OwnSight, Sight
+from app.observe.timeline import Timeline
 from app.settings import Settings
 from app.status import ReadPool
 
@@ -67,11 +73,15 @@ def create_app(
     settings: Settings,
     read_pool: ReadPool,
     keys: KnowsCallers | None = None,
+    *,
     durable: DurableJobs | None = None,
+    sight: Sight | None = None,
+    traces: TracerProvider | None = None,
 ) -> FastAPI:
     """The API over one dispatcher; ``read_pool`` asks the whole service. With ``keys``, callers need one of them.
 
-    Without ``durable``, the routes of durable jobs say that there are none.
+    Without ``durable``, the routes of durable jobs say that there are none. ``sight`` is what the page shows; without
+    it, what the dispatcher does now. ``traces`` is where the requests' spans go.
     """
     app = Api(
         settings.body_timeout_seconds,
@@ -82,7 +92,7 @@ def create_app(
         docs_url=None,  # FastAPI's own pages load their files from elsewhere
         redoc_url=None,
         redirect_slashes=False,  # it would redirect to wherever the Host header says
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # it looks for a provider at each request
+        telemetry=telemetry_of(traces),
     )
     add_problem_handlers(app)
     add_problem_model(app)
@@ -96,6 +106,9 @@ def create_app(
     _add_status_routes(app, dispatcher, read_pool)
     add_problem_pages(app)
     add_docs_page(app)
+    sight = sight or OwnSight(Timeline(), dispatcher, read_pool)
+    TimelineApi(sight, {each.kernel.name: each.kernel.unit for each in offered}).add_routes(app)
+    add_page(app)
     if keys is not None:
         require_keys(app, keys)
     return app
@@ -110,9 +123,9 @@ def _add_job_routes(
     JobRequest, CompareRequest = requests.job, requests.compare  # noqa: N806 (classes)
     suffix = f"_{kernel.name.replace('-', '_')}" if kernel.prefix else ""
 
-    def new_job(body: Any, execution: Execution, caller: str) -> Job:
+    def new_job(body: Any, execution: Execution, http: Request) -> Job:
         task = kernel.task(offered.offer.limits, body, max(1, dispatcher.num_workers))
-        return Job(next(ids), task, execution, caller)
+        return Job(next(ids), task, execution, caller_of(http), http.headers.get("x-request-id", ""), body)
 
     async def run(http: Request, body: Any, *jobs: Job) -> list[JobResult]:
         note_jobs(http, *jobs)
@@ -127,14 +140,14 @@ def _add_job_routes(
 
     async def run_job(body: JobRequest, http: Request) -> Response:  # type: ignore[valid-type]
         request: Any = body
-        job = new_job(request, request.execution, caller_of(http))
+        job = new_job(request, request.execution, http)
         (result,) = await run(http, request, job)
         return _json(await encoded(lambda: answers.of(result)), result.timing)
 
     async def compare(body: CompareRequest, http: Request) -> Response:  # type: ignore[valid-type]
         """Both runs are really made, one after the other, under one deadline and one admission."""
         request: Any = body
-        jobs = [new_job(request, how, caller_of(http)) for how in (Execution.LOCAL, Execution.DISTRIBUTED)]
+        jobs = [new_job(request, how, http) for how in (Execution.LOCAL, Execution.DISTRIBUTED)]
         local, distributed = await run(http, request, *jobs)
         pool_workers = max(1, dispatcher.num_workers)
         content = await encoded(lambda: answers.compare(local, distributed, pool_workers))

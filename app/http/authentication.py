@@ -10,7 +10,7 @@ from app.http.problems import problem_response, untyped_problem
 from app.keys import KnowsCallers
 
 OPEN_PATHS = frozenset({"", "/", "/livez", "/readyz", "/docs", "/openapi.json", "/problems"})
-OPEN_FOLDERS = ("/problems/", "/docs/")
+OPEN_FOLDERS = ("/problems/", "/docs/", "/page/")
 """Open to probes and browsers. Everything else needs a key, even paths that do not exist: a new route is closed."""
 SCHEME = "apiKey"
 CHALLENGE = 'Bearer realm="fibonacci"'

@@ -1,6 +1,6 @@
 """The page that shows the OpenAPI document. It loads nothing from elsewhere: Swagger UI is in a locked package."""
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
@@ -54,15 +54,7 @@ class Assets(StaticFiles):
 
 
 def add_docs_page(app: FastAPI) -> None:
-    """Serve the page at ``/docs``, and redirect there from the root, with or without a slash after a route prefix."""
-
-    @app.head("/", include_in_schema=False)
-    @app.get("/", include_in_schema=False)
-    @app.head("", include_in_schema=False)
-    @app.get("", include_in_schema=False)
-    async def root(request: Request) -> Response:
-        last = request.scope["path"].rpartition("/")[2]
-        return Response(status_code=307, headers={"Location": f"{last}/docs" if last else "docs"})
+    """Serve the page at ``/docs``."""
 
     @app.head("/docs", include_in_schema=False)
     @app.get("/docs", include_in_schema=False)

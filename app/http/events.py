@@ -90,7 +90,7 @@ class EventStream(Response):
                 await send(END | {"body": first})
                 return
             with streams.following.follow(view) as follower:
-                await _while_there(self._send(first, follower, send), receive)
+                await while_there(self._send(first, follower, send), receive)
 
     async def _send(self, first: bytes, follower: Follower, send: Send) -> None:
         await send({"type": "http.response.body", "body": first, "more_body": True})
@@ -144,7 +144,7 @@ async def _left(receive: Receive) -> None:
         """The request's body, which nobody needs."""
 
 
-async def _while_there(sending: Coroutine[Any, Any, None], receive: Receive) -> None:
+async def while_there(sending: Coroutine[Any, Any, None], receive: Receive) -> None:
     """Until everything is sent, or the caller has left or has not read for too long: then the end is not sent."""
     both = asyncio.ensure_future(sending), asyncio.ensure_future(_left(receive))
     try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from app.errors import JobError
 from app.job import BatchRecord, BatchResult, Job, JobResult, Segment, SegmentResult, Timing
 from app.kernel import Part
+from app.observer import EndedJob, JobOutcome, RunningJob, outcome_of
 from app.queue.lanes import Lane
 from app.queue.progress import Coverage, Progress
 from app.queue.remainder import Remainder
@@ -153,6 +154,25 @@ class LiveJob:
     def begun(self) -> bool:
         """Whether a batch of it has been sent."""
         return self._queued_seconds is not None
+
+    @property
+    def running(self) -> RunningJob:
+        """The job, to those who look on."""
+        done = 1 - self.unfinished_seconds / self.predicted_seconds if self.predicted_seconds > 0 else 1.0
+        return RunningJob(
+            self.job, self.begun, self.accepted_at, self.predicted_seconds, min(max(done, 0.0), 1.0),
+            self._compute_seconds, self._num_batches,
+        )  # fmt: skip
+
+    def ended(self, error: BaseException | None, now: float) -> EndedJob:
+        """The job once it is over, to the same; ``error``: what it ended in, unless it has a result."""
+        if self.succeeded:
+            result = self.finished.result()
+            ended_at = self.accepted_at + result.timing.total_seconds
+            return EndedJob(
+                self.job, JobOutcome.SUCCEEDED, None, self.accepted_at, ended_at, self.predicted_seconds, result
+            )
+        return EndedJob(self.job, outcome_of(error), error, self.accepted_at, now, self.predicted_seconds, None)
 
     def fail(self, error: JobError) -> None:
         """End the job with this error, unless it has ended."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployments.launcher import lifecycle
+from deployments.launcher import lifecycle, ray_node
 from deployments.launcher.console import LaunchError, RetryError
 from deployments.launcher.durable import Report
 
@@ -32,6 +32,8 @@ class Plan:
     """Where the API is reached from this machine, without a route prefix."""
     folder: str
     cpus: int
+    metrics_port: int
+    """Where Ray's agent shows the metrics, on loopback."""
     verbose: bool
 
 
@@ -90,7 +92,7 @@ def main() -> int:
 def _run(plan: Plan, supervised: Supervised) -> None:
     schema = lifecycle.checked(plan.config)
     supervised.tell("step", "starting Ray")
-    lifecycle.start_ray(plan.cpus, Path(plan.folder), verbose=plan.verbose)
+    ray_node.start_ray(plan.cpus, Path(plan.folder), plan.metrics_port, verbose=plan.verbose)
     threading.Thread(target=_watch, args=(supervised,), daemon=True).start()
     supervised.tell("step", "starting Serve and HAProxy")
     lifecycle.deploy(schema, supervised.say, verbose=plan.verbose)
@@ -114,7 +116,7 @@ def _run(plan: Plan, supervised: Supervised) -> None:
 def _watch(supervised: Supervised) -> None:
     """A cluster of one node does not survive its GCS or its raylet; Serve would wait for them for a minute."""
     while not supervised.stopping.wait(WATCH_SECONDS):
-        if dead := lifecycle.dead_processes():
+        if dead := ray_node.dead_processes():
             supervised.tell("failed", f"the cluster died under the service: {' and '.join(dead)} ended")
             os._exit(1)
 

@@ -1,6 +1,7 @@
 """The launcher's command: reads options and configuration, prepares the folder, runs the service."""
 
 import argparse
+import contextlib
 import json
 import os
 import threading
@@ -17,7 +18,10 @@ from deployments.launcher import environment, folder, kernels, keys, machine, po
 from deployments.launcher.addresses import Address
 from deployments.launcher.console import LaunchError, RetryError, notify, open_missing_streams, say
 from deployments.launcher.folder import Folder
+from deployments.launcher.metrics_address import PORT as METRICS_PORT
+from deployments.launcher.metrics_address import MetricsAddress, read_metrics_address
 from deployments.launcher.ports import PortTakenError
+from deployments.launcher.shape import settings_of_applications
 from deployments.launcher.supervisor import Supervisor, Wishes
 
 MAX_CPUS = 10_000
@@ -35,13 +39,19 @@ def run(arguments: list[str] | None, description: str | None) -> int:
         cpus = options.cpus or machine.usable_cpus()
         machine.check_room(cpus)
         address = serve_config.read_address(config, options.host, options.port)
-        with ports.claimed(address.hosts, address.port), folder.made(os.environ) as place:
+        metrics = read_metrics_address(options.metrics_host, options.metrics_port)
+        with contextlib.ExitStack() as stack:
+            for taken in filter(None, (address, metrics.taken)):
+                stack.enter_context(ports.claimed(taken.hosts, taken.port))
+            place = stack.enter_context(folder.made(os.environ))
             if exposure := serve_config.describe_exposure(address, has_keys=has_keys):
                 say(f"warning: {exposure}")
+            if metrics.exposure:
+                say(f"warning: {metrics.exposure}")
             say(f"starting on {address.url}, logs in {place.logs}")
             if problem := state.resolve(config, options.state, os.environ):
                 say(f"durable jobs: none: {problem}")
-            _supervise(config, options, cpus, address, place)
+            _supervise(config, options, cpus, address, place, metrics=metrics)
     except (LaunchError, PortTakenError, KernelError, KeysError) as error:
         say(f"error: {error}")
         return 1
@@ -54,6 +64,8 @@ def _parse(arguments: list[str] | None, description: str | None) -> argparse.Nam
     parser.add_argument("--config", type=Path, default=Path("serve_config.yaml"))
     parser.add_argument("--host", help="an address of this machine, or a name; default: the file's")
     parser.add_argument("--port", type=int, help="default: the file's; 0: any free one")
+    parser.add_argument("--metrics-host", help="where Prometheus may read the metrics too; default: only on loopback")
+    parser.add_argument("--metrics-port", type=int, help=f"default: any free one; beyond loopback {METRICS_PORT}")
     parser.add_argument("--cpus", type=int, help="CPUs of the cluster = workers; default: all that may be used")
     parser.add_argument("--api-keys-file", help="`name:sha256hex` lines; default: the file's")
     parser.add_argument(
@@ -93,7 +105,15 @@ def _read(path: Path) -> dict[str, Any]:
     return config
 
 
-def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, address: Address, place: Folder) -> None:
+def _supervise(
+    config: dict[str, Any],
+    options: argparse.Namespace,
+    cpus: int,
+    address: Address,
+    place: Folder,
+    *,
+    metrics: MetricsAddress,
+) -> None:
     routes = kernels.first_routes(config)
     place.copy_code()
     variables = environment.for_the_service(os.environ, place.path) | {
@@ -107,10 +127,15 @@ def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, a
     wishes = Wishes(options.start_seconds, options.lame_duck_seconds, options.grace_seconds)
     supervisor = Supervisor(wishes, place, verbose=options.verbose)
     started_at = time.monotonic()
+    agent_port = 0
 
     def when_ready(addresses: list[str]) -> None:
+        say(f"metrics on {metrics.url(agent_port)}")
+        if routes and any(args.get("job_log", True) for args in settings_of_applications(config)):
+            say(f"a line for each job in {place.logs}/serve/jobs_*.log")
         for prefix, route in routes.items():
             if address.url + prefix in addresses:
+                say(f"the live page is at {address.url}{prefix}/")
                 say("try: " + _curl_line(address.url + route))
         where = ", ".join(addresses or [address.url])
         say(f"ready on {where} after {time.monotonic() - started_at:.1f} s; Ctrl-C stops it")
@@ -120,8 +145,12 @@ def _supervise(config: dict[str, Any], options: argparse.Namespace, cpus: int, a
     command = [place.interpreter(), "-P", "-m", "deployments.launcher.cluster", str(plan)]
     for tries_left in reversed(range(TRIES)):
         serve_config.prepare(config, address, place.path)
+        if metrics.shown is not None and not serve_config.has_haproxy(config):
+            raise LaunchError("--metrics-host is HAProxy's work: without it the metrics are on loopback only")
+        agent_port = metrics.agent_port()
+        variables[environment.HAPROXY_METRICS] = metrics.for_haproxy(agent_port)
         asked = {"config": config, "url": address.url, "folder": str(place.path), "cpus": cpus}
-        plan.write_text(json.dumps(asked | {"verbose": options.verbose}))
+        plan.write_text(json.dumps(asked | {"metrics_port": agent_port, "verbose": options.verbose}))
         try:
             supervisor.run(command, variables, when_ready)
         except RetryError as error:

@@ -47,3 +47,9 @@ def open_missing_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def last_line(what: object) -> str:
+    """The line that says what is wrong, of an error or message that may carry a traceback."""
+    lines = [line.strip() for line in str(what).splitlines() if line.strip()]
+    return lines[-1] if lines else repr(what)

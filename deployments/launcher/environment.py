@@ -17,11 +17,17 @@ HEARD = (
     # How libpq reaches and trusts the database of durable jobs: what must not, or need not, be in its address.
     "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY",
     "PGCHANNELBINDING",
+    "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES",
 )  # fmt: skip
 HAPROXY_BINDS = "FIBONACCI_HAPROXY_BINDS"
 """Where the API listens, separated by commas. Without it, as on a node of a cluster, binds stay as they are."""
+HAPROXY_METRICS = "FIBONACCI_HAPROXY_METRICS"
+"""The port of Ray's metrics and, after a space, where HAProxy shows them too, separated by commas."""
 PREFIX = "FIBONACCI_"
 """Of the service's own variables, and of those of whatever other application is in the same file."""
+TRACES = ("OTEL_EXPORTER_OTLP_", "OTEL_TRACES_", "OTEL_BSP_")
+"""Of those that say where traces go, and which. The others of OpenTelemetry's reach Ray's use of it, too: one of them
+would switch off its metrics, and another keep every process from starting."""
 ALWAYS = {
     "LANG": "C.UTF-8",
     "PYTHONUTF8": "1",
@@ -50,7 +56,7 @@ def for_the_service(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
 
     Raises ``LaunchError`` if Ray could not work in it.
     """
-    heard = {name: value for name, value in environ.items() if name in HEARD or name.startswith(PREFIX)}
+    heard = {name: value for name, value in environ.items() if name in HEARD or name.startswith((PREFIX, *TRACES))}
     home = heard.get("HOME")
     if not home or not os.access(home, os.R_OK | os.X_OK):
         heard["HOME"] = str(folder)

@@ -1,4 +1,4 @@
-"""A service in a cluster of its own, step by step: start Ray, deploy, wait, drain, end.
+"""A service in a cluster of its own, step by step: deploy, wait, drain, end.
 
 Ray reads the environment when it is imported: set that first, then import this.
 """
@@ -23,48 +23,18 @@ from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from app.settings import Settings
 from app.status import DurableCounts
-from deployments.launcher.console import LaunchError, RetryError
+from deployments.launcher.console import LaunchError, RetryError, last_line
 from deployments.launcher.durable import at_the_end, number_of
-from deployments.launcher.folder import RAY
 from deployments.launcher.health import is_ready
 from deployments.launcher.shape import IMPORT_PATH
 from deployments.launcher.state import KEEPER
 
 INGRESS = "FibonacciIngress"
 """The deployment that marks an application as one of ours, whatever the configuration calls it."""
-OBJECT_STORE_BYTES = 80_000_000
-"""Near Ray's minimum: batches and results are far smaller than what goes through the object store."""
 POLL_SECONDS = 0.1
 SETTLED_SECONDS = 0.7
 """Serve's controller looks three times a second for something to change."""
 MAX_SETTLING_SECONDS = 10.0
-
-
-def start_ray(num_cpus: int, folder: Path, *, verbose: bool) -> None:
-    """Start a cluster of one node with its session in ``folder``. Raises ``LaunchError`` or ``RetryError``."""
-    try:
-        ray.init(
-            address="local",  # never one that happens to run
-            num_cpus=num_cpus,
-            object_store_memory=OBJECT_STORE_BYTES,
-            namespace="serve",
-            include_dashboard=False,
-            log_to_driver=verbose,
-            logging_level=logging.INFO if verbose else logging.ERROR,
-            _temp_dir=str(folder / RAY),
-        )
-    except (OSError, RuntimeError, ValueError, RayError) as error:
-        raise LaunchError(f"Ray did not start: {_last_line(error)}") from None
-    except Exception as error:  # noqa: BLE001 (Ray raises a bare one when its node took 30 s, on a busy machine)
-        raise RetryError(f"Ray did not start: {_last_line(error)}") from None
-
-
-def dead_processes() -> list[str]:
-    """Those of Ray's own processes that have ended unasked, and without which it cannot go on."""
-    node = ray._private.worker._global_node  # noqa: SLF001 (nothing public says it)
-    if node is None:
-        return []
-    return sorted({kind for kind, _ in node.dead_processes() if kind in ("raylet", "gcs_server")})
 
 
 def checked(config: dict[str, Any]) -> ServeDeploySchema:
@@ -98,7 +68,7 @@ def deploy(schema: ServeDeploySchema, say: Callable[[str], None], *, verbose: bo
             say("a proxy died as it started; Serve is starting another, and you need do nothing")
             client = _start_serve(schema)
     except (RayError, TimeoutError) as error:
-        problem = f"Serve did not start: {_last_line(error)}"
+        problem = f"Serve did not start: {last_line(error)}"
         if "failed to start their listeners" in str(error):
             raise RetryError(problem) from None
         raise LaunchError(problem) from None
@@ -125,7 +95,7 @@ def wait_until_ready(url: str, schema: ServeDeploySchema, stop: threading.Event)
     while waiting and not stop.wait(POLL_SECONDS):
         for name, application in serve.status().applications.items():
             if application.status == ApplicationStatus.DEPLOY_FAILED:
-                raise LaunchError(f"application {name} failed: {_last_line(application.message)}")
+                raise LaunchError(f"application {name} failed: {last_line(application.message)}")
             if name not in waiting:
                 continue
             is_ours, where = INGRESS in application.deployments, url + prefixes[name]
@@ -210,12 +180,6 @@ def _stop_admission(ingress: DeploymentHandle[Any]) -> int | None:
         return int(sum(_broadcast(ingress, "drain")))
     except (RayError, RayServeException, TimeoutError):
         return None
-
-
-def _last_line(what: object) -> str:
-    """The line that says what is wrong, of an error or message that may carry a traceback."""
-    lines = [line.strip() for line in str(what).splitlines() if line.strip()]
-    return lines[-1] if lines else repr(what)
 
 
 def _each(deployment: str) -> list[DeploymentHandle[Any]]:

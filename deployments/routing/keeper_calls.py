@@ -14,6 +14,7 @@ from ray.serve.handle import DeploymentHandle
 from app.durable.records import Changes, JobView, NewJob, Page, State
 from app.durable.service import Submitted
 from app.errors import JobError, JobsUnavailableError
+from app.observe.news import JobStory, News, Since
 from app.status import DurableCounts
 
 CALL_SECONDS = 2.0
@@ -77,6 +78,16 @@ class KeeperCalls:
         except JobsUnavailableError as error:
             return DurableCounts(available=False, reason=error.reason)
         return counts
+
+    async def timeline_news(self, known: dict[str, Since]) -> News:
+        """What the keeper has done since what is known."""
+        news: News = await self._call(CALL_SECONDS, "timeline_news", known)
+        return news
+
+    async def timeline_story(self, job_id: str, caller: str) -> JobStory | None:
+        """One of its last jobs."""
+        story: JobStory | None = await self._call(CALL_SECONDS, "timeline_story", job_id, caller)
+        return story
 
     async def _call(self, seconds: float, method: str, *arguments: Any) -> Any:
         """What the keeper returns, or the error that it returns, raised."""

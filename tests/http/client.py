@@ -12,6 +12,8 @@ from app.durable.service import DurableJobs
 from app.http.api import create_app
 from app.job import Batch, BatchResult, RunBatch
 from app.keys import ApiKeys
+from app.observe.sight import OwnSight
+from app.observe.timeline import Timeline
 from app.settings import Settings
 from app.status import PoolStatus, QueueStatus, ReadPool, WorkerStatus
 from harness.virtual_time import VirtualTimeLoop
@@ -77,9 +79,12 @@ class Client(httpx.AsyncClient):
             return await run_batch(worker_id, batch)
 
         settings = settings or Settings()
-        self.dispatcher = Dispatcher(noted, settings, clock=asyncio.get_running_loop().time)
+        clock = asyncio.get_running_loop().time
+        timeline = Timeline(clock=clock)
+        self.dispatcher = Dispatcher(noted, settings, clock=clock, observer=timeline)
         self.dispatcher.set_workers(workers)
         read_pool = read_pool or pool_of(WorkerStatus("worker-1", "node"))
-        app = create_app(self.dispatcher, settings, read_pool, keys, durable)
+        self.sight = OwnSight(timeline, self.dispatcher, read_pool, clock)
+        app = create_app(self.dispatcher, settings, read_pool, keys, durable=durable, sight=self.sight)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
         super().__init__(transport=transport, base_url="http://service")

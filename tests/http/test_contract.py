@@ -47,7 +47,7 @@ def application(keys: ApiKeys | None) -> ASGIApp:
         if scope["type"] == "http":
             dispatcher = Dispatcher(compute_batch, SETTINGS)
             dispatcher.set_workers(["worker-1", "worker-2"])
-            app = create_app(dispatcher, SETTINGS, pool_of(WorkerStatus("worker-1", "node")), keys, durable)
+            app = create_app(dispatcher, SETTINGS, pool_of(WorkerStatus("worker-1", "node")), keys, durable=durable)
             await app(scope, receive, send)
 
     return answer

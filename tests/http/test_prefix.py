@@ -38,15 +38,19 @@ def _addresses(answer: httpx.Response) -> list[str]:
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-async def test_the_root_leads_to_the_documentation(prefix: str) -> None:
+async def test_the_root_is_the_page_and_leads_to_the_documentation(prefix: str) -> None:
     found = await follow(Client(root_path=prefix), f"{prefix}/", "")
     assert f"{prefix}/docs" in found
     assert f"{prefix}/docs/start.js" in found
+    assert any(path.startswith(f"{prefix}/page/") and path.endswith("/main.js") for path in found)
 
 
 @pytest.mark.parametrize("prefix", PREFIXES[1:])
-async def test_so_it_does_without_its_slash(prefix: str) -> None:
-    assert f"{prefix}/docs/start.js" in await follow(Client(root_path=prefix), prefix, "")
+async def test_without_its_slash_it_leads_to_where_it_has_one(prefix: str) -> None:
+    """The page's addresses are relative: at ``/fib`` they would lead out of the prefix."""
+    answer = await Client(root_path=prefix).get(prefix)
+    assert answer.status_code == 307
+    assert urljoin(prefix, answer.headers["location"]) == f"{prefix}/"
 
 
 async def test_so_it_does_behind_a_proxy_that_takes_the_prefix_off() -> None:

@@ -14,7 +14,7 @@ from tests.http.client import Client
 
 pytestmark = pytest.mark.anyio
 
-PAGES = ["/docs", "/problems", *(f"/problems/{name}" for name in PROBLEM_TYPES)]
+PAGES = ["/", "/docs", "/problems", *(f"/problems/{name}" for name in PROBLEM_TYPES)]
 LOADING = {"src", "href", "srcset", "poster", "data", "action", "background"}
 
 

@@ -16,7 +16,8 @@ SET_BY_MAKE = {"RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "no_proxy", "NO_PROXY
 MAKES_OWN = {"MAKEFLAGS", "GNUMAKEFLAGS", "MAKEFILES"}
 OWN_VARIABLES = {
     "HOST": "0.0.0.0",  # noqa: S104 (nothing listens)
-    "PORT": "tcp://10.0.0.1:80", "CPUS": "0-3", "NAME": "wsl", "API_KEYS_FILE": "/nowhere", "STATE": "/nowhere",
+    "PORT": "tcp://10.0.0.1:80", "METRICS_PORT": "x", "CPUS": "0-3", "NAME": "wsl",
+    "API_KEYS_FILE": "/nowhere", "STATE": "/nowhere",
     "QUICK": "1", "ONLY": "row", "RECORD": "1", "ROUNDS": "1", "ARGS": "--help", "SECONDS": "1", "PROXY": "default",
     "PEERS": "all", "RESUME": "1", "PYTHON": "/nowhere/python", "EXAMPLES": "1", "LOCK_FOLDER": "/nowhere",
     "BIN": "/bin", "INSTALLED": "x", "AUDIT": "x", "SET_UP": "false", "COMPILE": "false",

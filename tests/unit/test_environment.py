@@ -14,6 +14,7 @@ ODD = {
     "LANG": "de_DE.ISO-8859-1", "PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONPATH": "elsewhere", "PIP_USER": "yes", "RAY_ADDRESS": "10.0.0.1:6379", "RAY_TMPDIR": "/nowhere",
     "RAY_SERVE_ENABLE_HA_PROXY": "0", "RAY_USAGE_STATS_ENABLED": "1", "LD_PRELOAD": "/nowhere.so", "MALLOC_CONF": "x",
+    "OTEL_SDK_DISABLED": "true", "OTEL_PROPAGATORS": "unknown", "OTEL_METRICS_EXPORTER": "otlp",
 }  # fmt: skip
 
 
@@ -21,6 +22,15 @@ def test_nothing_that_is_not_on_the_list_is_heard(tmp_path: Path) -> None:
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "USER": "alice", "FIBONACCI_API_KEYS": "alice:61ea"}
     assert for_the_service(clean | ODD, tmp_path) == for_the_service(clean, tmp_path)
     assert for_the_service(clean, tmp_path) == clean | ALWAYS | {"RAY_AUTH_MODE": "token"}
+
+
+def test_what_says_where_traces_go_is_heard(tmp_path: Path) -> None:
+    wanted = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://receiver:4318", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "key=secret",
+        "OTEL_TRACES_SAMPLER": "always_off", "OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_SERVICE_NAME": "mine",
+        "OTEL_RESOURCE_ATTRIBUTES": "a=b",
+    }  # fmt: skip
+    assert wanted.items() <= for_the_service({"PATH": os.environ["PATH"]} | wanted, tmp_path).items()
 
 
 def test_who_has_no_home_and_no_name_gets_some(tmp_path: Path) -> None:

@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
-from deployments.haproxy import rewritten
-from deployments.launcher.environment import HAPROXY_BINDS
+from deployments.haproxy import rewritten, shown_metrics
+from deployments.launcher.environment import HAPROXY_BINDS, HAPROXY_METRICS
 
 COMMAND = Path(sys.executable).with_name("fibonacci-haproxy")
 SERVES = """\
@@ -48,12 +51,23 @@ def test_nothing_else_is_changed() -> None:
     assert kept == [line for line in SERVES if "bind" not in line]
 
 
+def test_the_metrics_are_shown_nowhere_unless_it_is_said_where() -> None:
+    assert list(shown_metrics("")) == []
+
+
+def test_of_the_metrics_port_only_the_metrics_are_passed_on() -> None:
+    lines = [line.strip() for line in shown_metrics("29001 0.0.0.0:9464,[::1]:9464")]
+    assert lines[:3] == ["listen fibonacci_metrics", "bind 0.0.0.0:9464 proto h1", "bind [::1]:9464 proto h1"]
+    assert "http-request return status 404 unless { path /metrics } { method GET HEAD }" in lines
+    assert lines[-1] == "server agent 127.0.0.1:29001"
+
+
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     config = tmp_path / "haproxy.cfg"
     lines = [line.format(folder=tmp_path).replace("9101", "29101").replace("8404", "28404") for line in SERVES]
     config.write_text("\n".join(["global", f"    stats socket {tmp_path}/admin.sock", *lines]) + "\n")
-    environment = os.environ | {HAPROXY_BINDS: "127.0.0.1:28000"}
+    environment = os.environ | {HAPROXY_BINDS: "127.0.0.1:28000", HAPROXY_METRICS: "28001 127.0.0.1:28002"}
     process = subprocess.Popen([COMMAND, "-db", "-f", str(config)], env=environment, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 10
     while not (tmp_path / "admin.sock").exists() and time.monotonic() < until:
@@ -61,6 +75,30 @@ def running(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     yield process
     process.kill()
     process.wait()
+
+
+class Agent(BaseHTTPRequestHandler):
+    """Answers everything."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"all that Ray tells")
+
+    do_POST = do_GET  # noqa: N815 (its library calls it so)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.usefixtures("running")
+def test_haproxy_itself_passes_on_nothing_but_the_metrics() -> None:
+    with HTTPServer(("127.0.0.1", 28_001), Agent) as agent, httpx.Client(base_url="http://127.0.0.1:28002") as client:
+        threading.Thread(target=agent.serve_forever, daemon=True).start()
+        told = client.get("/metrics")
+        assert (told.status_code, told.text) == (200, "all that Ray tells")
+        others = [client.get("/"), client.get("/metrics/x"), client.get("//metrics"), client.post("/metrics")]
+        assert [other.status_code for other in others] == [404] * 4
+        agent.shutdown()
 
 
 def test_a_signal_to_every_process_of_the_service_does_not_end_haproxy(

@@ -76,7 +76,7 @@ def test_another_keeper_goes_on_where_the_last_commit_was(tmp_path: Path) -> Non
         first, second = Pool(), Pool()
         async with keeping(tmp_path, pool=first) as keeper:
             await available(keeper)
-            await keeper.submit(new_job("a", 20_000, 600))
+            await keeper.submit(new_job("a", 20_000, 3_000))
             before = await until(keeper, "a", lambda view: view.record.units_done > 2_000_000)
         async with keeping(tmp_path, pool=second) as keeper:
             await available(keeper)
@@ -174,9 +174,9 @@ def test_what_is_cancelled_while_its_progress_is_written_keeps_that_progress(tmp
         async with keeping(tmp_path, SETTINGS.model_copy(update={"checkpoint_seconds": 60.0})) as keeper:
             await available(keeper)
             await keeper.submit(new_job("a", 20_000, 5_000))
-            await asyncio.sleep(1.0)
             live = keeper._runner["a"]
-            units = live.progress.num_units(live.job.task)
+            while not (units := live.progress.num_units(live.job.task)):
+                await asyncio.sleep(0.05)
             flushing = asyncio.create_task(keeper._custody.commit(keeper._now(), everything=True))
             await asyncio.sleep(0)  # now it is on its way
             cancelled = (await keeper.cancel("a", "")).record

@@ -1,4 +1,4 @@
-"""Imports point one way. In ``app``: http > durable > dispatch > queue > compute > kernels > what is at the top."""
+"""Imports point one way. In ``app``: http > observe > durable > dispatch > queue > compute > kernels > the vocabulary."""
 
 import ast
 import importlib
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("", "kernels", "compute", "queue", "dispatch", "durable", "http")
+ROOMS = ("", "kernels", "compute", "queue", "dispatch", "durable", "observe", "http")
 """Folders of ``app``, each above all before it; the first is the vocabulary."""
 FOLDERS = ("app", "deployments", "harness", "chaos", "benchmarks", "examples", "set_up", "tests")
 

@@ -8,7 +8,7 @@ from tests.mutants import with_plain_properties
 from tests.unit.test_layers import imported_by
 
 ROOT = Path(__file__).parents[2]
-PLAIN_DATA = {"app.errors", "app.job", "app.kernel", "app.settings"}
+PLAIN_DATA = {"app.errors", "app.job", "app.kernel", "app.observer", "app.settings"}
 
 EMPTY = """
 class Box:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from app.settings import Settings
 
 FIELDS = sorted(Settings.model_fields)
-NO_NUMBERS = ("allow_network_folder", "api_keys_file", "jobs_database", "jobs_folder", "kernels")
+NO_NUMBERS = ("allow_network_folder", "api_keys_file", "job_log", "jobs_database", "jobs_folder", "kernels")
 NUMBERS = [name for name in FIELDS if name not in NO_NUMBERS]
 
 
