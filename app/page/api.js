@@ -5,11 +5,14 @@ export class Api {
     this.keys = keys;
   }
 
-  /** The answer, whatever its status; after 401 a key is asked for, and the request sent again. Throws as fetch does. */
+  /** The answer, whatever its status; after 401 a key is asked for, and it is sent again. Throws as fetch does. */
   async open(path, { body, ...options } = {}) {
     for (;;) {
       const { key } = this.keys;
-      const headers = { ...(key && { Authorization: `Bearer ${key}` }), ...(body && { "Content-Type": "application/json" }) };
+      const headers = {
+        ...(key && { Authorization: `Bearer ${key}` }),
+        ...(body && { "Content-Type": "application/json" }),
+      };
       const response = await fetch(path, { ...options, body, headers, cache: "no-store" });
       if (response.status !== 401) return response;
       const another = this.keys.key !== key; // somebody was asked while this one was under way

@@ -68,7 +68,11 @@ export class Compare {
     this.#begin();
     try {
       const body = JSON.stringify(bodyOf(kernel.fields, texts));
-      const answer = await this.api.json(`${kernel.kernel}/compare`, { method: "POST", body, signal: this.#running.signal });
+      const answer = await this.api.json(`${kernel.kernel}/compare`, {
+        method: "POST",
+        body,
+        signal: this.#running.signal,
+      });
       this.#show(answer, kernel.kernel);
       history.replaceState(null, "", compareLink(kernel.kernel, Object.values(texts)));
     } catch (error) {
@@ -87,7 +91,11 @@ export class Compare {
     by("compare-problem").hidden = true;
     by("compare-run").disabled = true;
     by("compare-stop").hidden = false;
-    const tick = () => setText(by("compare-progress"), `Running for ${Math.floor((performance.now() - begun) / 1e3)} s: on one worker, then on all.`);
+    const tick = () =>
+      setText(
+        by("compare-progress"),
+        `Running for ${Math.floor((performance.now() - begun) / 1e3)} s: on one worker, then on all.`,
+      );
     tick();
     this.#ticking = setInterval(tick, 1_000);
     this.on.say("The comparison has begun.");
@@ -146,7 +154,9 @@ export class Compare {
     this.#link("compare-distributed-job", distributed.job_id);
     this.runs.show(runs);
     by("compare-result").scrollIntoView({ block: "nearest" });
-    this.on.say(`On ${workers} workers it was ${speedup.toFixed(2)} times as fast as on one; efficiency ${efficiency.toFixed(2)}.`);
+    this.on.say(
+      `On ${workers} workers it was ${speedup.toFixed(2)} times as fast; efficiency ${efficiency.toFixed(2)}.`,
+    );
   }
 
   #link(id, job) {

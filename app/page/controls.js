@@ -130,7 +130,10 @@ export class Controls {
     const { store } = this;
     const rows = store.rows().map((number) => store.workers.get(number));
     const said = rows.slice(0, 20).map(({ id, state }) => `${shortId(id)} ${state}`);
-    setText(by("timeline-summary"), `${rows.length} rows, one for each worker: ${said.join(", ")}. ${HINT} T shows a table.`);
+    setText(
+      by("timeline-summary"),
+      `${rows.length} rows, one for each worker: ${said.join(", ")}. ${HINT} T shows a table.`,
+    );
   }
 
   #batchAt(place) {
@@ -182,7 +185,7 @@ export class Controls {
     if (this.#chosen?.id) this.on.openJob(this.#chosen.id);
   }
 
-  /** What is pointed at, else what was chosen, else how to. ``found``: {batch}; its batch is null where many are one. */
+  /** What is pointed at, else what was chosen, else how to. ``found``: {batch}, null where many are one. */
   describe(found) {
     let text = this.#chosen ? batchSentence(this.#chosen) : HINT;
     if (found) {

@@ -35,13 +35,11 @@ export class Feed {
     this.on.state("stopped", sentence);
   }
 
-  /** From the beginning: somebody else's eyes see something else. */
-  restart() {
-    this.#reading?.abort();
-    this.#reading = null;
+  /** As if it had never been read: with another key, something else is to be seen. */
+  forget(sentence) {
+    this.stop(sentence);
     this.#cursor = "";
     this.on.restart();
-    this.start();
   }
 
   async #read(signal) {
@@ -55,7 +53,7 @@ export class Feed {
     }
   }
 
-  /** One request. {heard, again} when it has ended, {full} or {refused} if it was not accepted; rejects when cut off. */
+  /** One request. {heard, again} when it has ended or was cut off, {full} or {refused} if it was not accepted. */
   async #connection(signal) {
     const watch = new Watchdog(SILENCE_MS);
     const either = AbortSignal.any([signal, watch.signal]);

@@ -67,7 +67,9 @@ export class Fields {
 function inputFor(field, id) {
   if (field.type === "choice" || field.type === "boolean") {
     const choices = field.type === "boolean" ? ["true", "false"] : field.choices.map(String);
-    const options = (field.optional ? ["", ...choices] : choices).map((each) => make("option", { value: each }, each || "default"));
+    const options = (field.optional ? ["", ...choices] : choices).map((each) =>
+      make("option", { value: each }, each || "default"),
+    );
     const select = make("select", { id, name: field.name }, ...options);
     select.value = field.value;
     return select;

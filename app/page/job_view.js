@@ -73,13 +73,17 @@ export class JobView {
       this.#show(story.job);
     } catch (error) {
       if (id !== this.#id) return;
-      this.#say(error instanceof Problem && this.store.job(id) ? "Its batches are not known any more." : sentenceOf(error));
+      this.#say(
+        error instanceof Problem && this.store.job(id) ? "Its batches are not known any more." : sentenceOf(error),
+      );
     }
   }
 
   #show(job) {
     const facts = job ? factsOf(job, this.store) : [];
-    by("job-facts").replaceChildren(...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+    by("job-facts").replaceChildren(
+      ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))),
+    );
     by("job-id").textContent = this.#id;
     by("job-progress").hidden = !job || job.state !== "running";
     by("job-progress").value = job?.progress ?? 0;
@@ -90,10 +94,18 @@ export class JobView {
     if (!job) return;
     const batches = this.#story ? this.#story.batches : batchesKnown(this.store, job);
     const seconds = job.total_seconds ?? (this.store.now - job.accepted_at) / 1e3;
-    this.runs.show(batches.length ? [{ name: "", unit: job.unit, colour: this.store.colourOf(job.id), seconds, batches }] : []);
-    fillRows(by("job-batches"), batches.map((batch) => batchCells(batch, job)));
+    this.runs.show(
+      batches.length ? [{ name: "", unit: job.unit, colour: this.store.colourOf(job.id), seconds, batches }] : [],
+    );
+    fillRows(
+      by("job-batches"),
+      batches.map((batch) => batchCells(batch, job)),
+    );
     const cut = batches.length >= RECORDS && job.num_batches > batches.length;
-    setText(by("job-batches-note"), cut ? `The first ${count(batches.length)} of ${many(job.num_batches, "batch", "batches")}.` : "");
+    setText(
+      by("job-batches-note"),
+      cut ? `The first ${count(batches.length)} of ${many(job.num_batches, "batch", "batches")}.` : "",
+    );
     if (this.#story) this.#showCurl(this.#story.request, job);
     if (job.problem) this.#say(problemWords(job));
   }

@@ -29,7 +29,8 @@ export class Jobs {
   show() {
     const wanted = this.text.value.trim().toLowerCase();
     const chosen = this.store.jobs.filter(
-      (job) => FILTERS[this.state.value](job) && `${job.id} ${job.kernel} ${job.execution}`.toLowerCase().includes(wanted),
+      (job) =>
+        FILTERS[this.state.value](job) && `${job.id} ${job.kernel} ${job.execution}`.toLowerCase().includes(wanted),
     );
     const ids = new Set(chosen.map(({ id }) => id));
     for (const [id, row] of this.#rows) {
@@ -43,8 +44,14 @@ export class Jobs {
       if (this.body.children[at] !== row.element) this.body.insertBefore(row.element, this.body.children[at] ?? null);
       row.update(job, this.store);
     });
-    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true }); // its row moved
-    setText(by("jobs-count"), chosen.length < this.store.jobs.length ? `${chosen.length} of ${many(this.store.jobs.length, "job")}` : many(chosen.length, "job"));
+    // Its row may have moved, and lost it.
+    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+    setText(
+      by("jobs-count"),
+      chosen.length < this.store.jobs.length
+        ? `${chosen.length} of ${many(this.store.jobs.length, "job")}`
+        : many(chosen.length, "job"),
+    );
     by("jobs-empty").hidden = chosen.length > 0;
     setText(by("jobs-empty"), this.store.jobs.length ? "No job is like that." : "No job has been posted yet.");
     setText(by("jobs-durable"), durableWords(this.store.durable));
@@ -63,7 +70,11 @@ export class Jobs {
 
 class Row {
   constructor(job, colour, on) {
-    const open = make("button", { type: "button", class: "link mono", title: "What it did, and where" }, shortId(job.id));
+    const open = make(
+      "button",
+      { type: "button", class: "link mono", title: "What it did, and where" },
+      shortId(job.id),
+    );
     open.addEventListener("click", () => on.open(job.id));
     const swatch = make("span", { class: `swatch bar-${colour}`, "aria-hidden": "true" });
     this.what = make("td", { class: "what" });

@@ -12,6 +12,7 @@ export class Keys {
   /** ``onChange`` is called when there is another key, or none. */
   constructor(onChange) {
     this.onChange = onChange;
+    by("key").hidden = this.#key === null;
     this.dialog = by("key-dialog");
     this.field = by("key-field");
     by("key-form").addEventListener("submit", (event) => {
@@ -59,6 +60,7 @@ export class Keys {
   #set(key) {
     this.#key = key;
     keep("sessionStorage", STORED, key);
+    by("key").hidden = key === null;
     this.onChange(key);
   }
 }

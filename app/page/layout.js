@@ -177,7 +177,7 @@ function layCells(numRows, cell, into) {
   const shareOf = (at) => (busy[at] ? Math.max(1, Math.min(SHARES, Math.ceil((busy[at] / cell) * SHARES))) : 0);
   for (let row = 0; row < numRows; row += 1) {
     const end = (row + 1) * columns;
-    for (let at = row * columns; at < end; ) {
+    for (let at = row * columns; at < end;) {
       const share = shareOf(at);
       let next = at + 1;
       while (next < end && shareOf(next) === share && colour[next] === colour[at]) next += 1;

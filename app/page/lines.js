@@ -113,7 +113,10 @@ export class Lines {
 
   #fill(points) {
     const { units } = this.store;
-    const rows = points.slice(-MAX_ROWS).reverse().filter((point) => point.busy !== undefined);
+    const rows = points
+      .slice(-MAX_ROWS)
+      .reverse()
+      .filter((point) => point.busy !== undefined);
     fillRows(
       this.table.tBodies[0],
       rows.map((point) => [
@@ -122,7 +125,9 @@ export class Lines {
         amount(point.workers),
         amount(point.queue),
         duration(rounded(point.drain)),
-        Object.entries(point.units).map(([kernel, speed]) => `${amount(rounded(speed))} ${units[kernel]}`).join(", "),
+        Object.entries(point.units)
+          .map(([kernel, speed]) => `${amount(rounded(speed))} ${units[kernel]}`)
+          .join(", "),
         amount(rounded(point.jobs)),
       ]),
     );

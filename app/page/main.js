@@ -35,8 +35,12 @@ const palette = new Palette(() => {
   change(true);
 });
 const keys = new Keys((key) => {
-  by("key").hidden = key === null;
-  if (begun) feed.restart();
+  if (!begun) return;
+  feed.forget("The key is forgotten.");
+  jobView.close();
+  by("compare-result").hidden = true;
+  controls.follow();
+  if (key !== null) feed.start();
 });
 const api = new Api(keys);
 const timeline = new Timeline(store, view, palette);
@@ -45,7 +49,15 @@ const on = { cancel, open: openJob, openJob, say: (text) => announcer.say(text),
 const jobs = new Jobs(store, on);
 const jobView = new JobView({ api, store, palette, on });
 const compare = new Compare({ api, store, palette, on });
-const controls = new Controls({ view, store, timeline, compare, palette, status, on: { ...on, change: () => change(true), edge } });
+const controls = new Controls({
+  view,
+  store,
+  timeline,
+  compare,
+  palette,
+  status,
+  on: { ...on, change: () => change(true), edge },
+});
 const frames = new Frames(paint, isMoving);
 const feed = new Feed({
   open: (path, options) => api.open(path, options),
@@ -56,6 +68,7 @@ const feed = new Feed({
   },
 });
 let begun = false;
+let keyed = false;
 let linked = false;
 let stale = false; // more than the timeline has to be shown anew
 
@@ -94,7 +107,7 @@ function paint() {
     stale = false;
     view.fold = controls.collapsed ? new Fold(idleGaps(store.ring, store.running, store.now)) : new Fold();
     if (!view.paused) jobs.show();
-    lines.show(view.stretch(now), view.paused ? view.end(now) : Infinity);
+    lines.show(view.stretch(now), view.paused ? view.end(now) + BEHIND_MS : Infinity); // figures are not behind
     controls.show(now);
   }
   timeline.draw(now);
@@ -130,11 +143,16 @@ async function readDocument() {
   try {
     const document = await api.json("openapi.json");
     compare.offer(document);
-    if (needsKey(document) && keys.key === null) await keys.ask("This service wants an API key.");
+    keyed = needsKey(document);
+    await askForKey();
     return true;
   } catch {
     return false; // the feed says why, and it is read again
   }
+}
+
+async function askForKey() {
+  if (keyed && keys.key === null) await keys.ask("This service wants an API key.");
 }
 
 async function begin() {
@@ -149,7 +167,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") feed.start();
   else feed.stop("Nobody looks at this tab.");
 });
-by("connect").addEventListener("click", () => feed.start());
+by("connect").addEventListener("click", () => askForKey().then(() => feed.start()));
 window.addEventListener("hashchange", followLink);
 window.addEventListener("resize", () => change(true));
 by("timeline-scroller").addEventListener("scroll", () => change(true), { passive: true });

@@ -92,6 +92,10 @@ export class Palette {
 function strokes(style) {
   if (style === LATE || style === RUNNING_LATE) return [[0, TILE]];
   if (style === LOST) return [[TILE, -TILE]];
-  if (style === FAILED || style === WRONG) return [[0, TILE], [TILE, -TILE]];
+  if (style === FAILED || style === WRONG)
+    return [
+      [0, TILE],
+      [TILE, -TILE],
+    ];
   return [[TILE / 2, 0]]; // cancelled
 }

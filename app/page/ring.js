@@ -6,7 +6,7 @@ export const OUTCOMES = ["ok", "lost", "failed", "late", "wrong", "cancelled", "
 export const [OK, LOST, FAILED, LATE, WRONG, CANCELLED, DENSE] = OUTCOMES.keys();
 const MOST = 65_535;
 
-/** When a batch began to compute: what comes before is its wait on the worker. One that never came back is all of it. */
+/** When a batch began to compute: before that it waited on its worker. One that never came back is all of it. */
 export function computingFrom(start, end, computeMs) {
   return computeMs > 0 ? Math.max(start, end - computeMs) : start;
 }

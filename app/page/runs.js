@@ -39,7 +39,13 @@ export class Runs {
     fillRows(
       this.table.tBodies[0],
       runs.flatMap(({ name, unit, batches }) =>
-        perWorker(batches).map(([worker, number, units, ...rest]) => [name, worker, number, `${units} ${unit}`, ...rest]),
+        perWorker(batches).map(([worker, number, units, ...rest]) => [
+          name,
+          worker,
+          number,
+          `${units} ${unit}`,
+          ...rest,
+        ]),
       ),
     );
     this.table.classList.toggle("one", runs.length < 2 && !runs[0]?.name);
@@ -68,7 +74,9 @@ export class Runs {
       context.fillText(names[row][0], 2, y + tall / 2);
       context.fillStyle = this.palette.muted;
       context.fillText(names[row][1], column ? column + 12 : 2, y + tall / 2);
-      within(context, [left, y, right - left + 2, tall], () => this.#drawRow(context, scale, { run, worker, left, y, x, tall }));
+      within(context, [left, y, right - left + 2, tall], () =>
+        this.#drawRow(context, scale, { run, worker, left, y, x, tall }),
+      );
     });
   }
 
@@ -80,7 +88,14 @@ export class Runs {
       const computed = batch.compute_seconds ? end - batch.compute_seconds : 0;
       const begin = Math.min(end, Math.max(batch.dispatched_at_seconds, computed, busyUntil));
       busyUntil = Math.max(busyUntil, end);
-      const bar = { x: left + x(begin), y: y + 4, width: x(end) - x(begin), height: tall - 7, colour: run.colour, share: 1 };
+      const bar = {
+        x: left + x(begin),
+        y: y + 4,
+        width: x(end) - x(begin),
+        height: tall - 7,
+        colour: run.colour,
+        share: 1,
+      };
       paintBar(context, this.palette, scale, { ...bar, style: batch.outcome ?? OK });
     }
   }
@@ -95,6 +110,7 @@ function marksOf(longest, x) {
   const exponent = 10 ** Math.floor(Math.log10(longest / room));
   const step = STEPS.map((each) => each * exponent).find((each) => longest / each <= room) ?? 10 * exponent;
   const found = [];
-  for (let at = 0; at * step <= longest * 1.0001; at += 1) found.push({ x: x(at * step), label: roundDuration(at * step) });
+  for (let at = 0; at * step <= longest * 1.0001; at += 1)
+    found.push({ x: x(at * step), label: roundDuration(at * step) });
   return found;
 }

@@ -24,7 +24,12 @@ export function needsKey(document) {
 
 function resolve(document, schema) {
   if (!schema.$ref) return schema;
-  return schema.$ref.replace(/^#\//, "").split("/").reduce((at, name) => at?.[name], document) ?? {};
+  return (
+    schema.$ref
+      .replace(/^#\//, "")
+      .split("/")
+      .reduce((at, name) => at?.[name], document) ?? {}
+  );
 }
 
 function field(document, name, schema, body) {
@@ -35,7 +40,7 @@ function field(document, name, schema, body) {
   const value = schema.default ?? kind.default ?? (optional ? "" : (example ?? ""));
   return {
     name,
-    type: kind.enum ? "choice" : (["integer", "number", "boolean", "string"].includes(kind.type) ? kind.type : null),
+    type: kind.enum ? "choice" : ["integer", "number", "boolean", "string"].includes(kind.type) ? kind.type : null,
     minimum: kind.minimum ?? kind.exclusiveMinimum,
     maximum: kind.maximum ?? kind.exclusiveMaximum,
     value: String(value ?? ""),

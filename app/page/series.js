@@ -28,7 +28,14 @@ export function busyWorkers(frame, from, to) {
 export function history(frame) {
   const points = [];
   for (let to = frame.now - HISTORY_MS + STEP_MS; to < frame.now - STEP_MS / 2; to += STEP_MS) {
-    points.push({ time: to, busy: busyWorkers(frame, to - STEP_MS, to), workers: null, queue: null, drain: null, ...told(frame, to) });
+    points.push({
+      time: to,
+      busy: busyWorkers(frame, to - STEP_MS, to),
+      workers: null,
+      queue: null,
+      drain: null,
+      ...told(frame, to),
+    });
   }
   return points;
 }
@@ -94,7 +101,7 @@ export class Series {
   take(frame) {
     const last = this.points.at(-1);
     if (!last) this.points.push(...history(frame));
-    else if (frame.now - last.time > BROKEN_MS) this.points.push({ time: last.time + 1, units: {} }); // a hole in the line
+    else if (frame.now - last.time > BROKEN_MS) this.points.push({ time: last.time + 1, units: {} }); // a hole
     const read = this.#meter.read(frame);
     const speeds = last ? { jobs: read.jobs, units: read.units } : told(frame, frame.now);
     this.points.push({

@@ -81,8 +81,12 @@ export class Status {
     if (silent) parts[0] += ` (${silent} silent)`;
     setText(by("pool"), parts.join(", "));
     const missing = [];
-    if (store.gap) missing.push(`${many(store.gap, "batch is", "batches are")} not shown: they came faster than this page could be told.`);
-    if (store.silent) missing.push(`${many(store.silent, "part")} of the service did not answer in time: its batches may be missing.`);
+    if (store.gap)
+      missing.push(
+        `${many(store.gap, "batch is", "batches are")} not shown: they came faster than this page could be told.`,
+      );
+    if (store.silent)
+      missing.push(`${many(store.silent, "part")} of the service did not answer in time: its batches may be missing.`);
     setText(by("missing"), missing.join(" "));
     by("missing").hidden = !missing.length;
   }

@@ -46,7 +46,9 @@ export function duration(seconds) {
 
 /** Without zeros that say nothing: 10 s, 1.5 s. For an axis. */
 export function roundDuration(seconds) {
-  return duration(seconds).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ");
+  return duration(seconds)
+    .replace(/(\.\d*?)0+ /, "$1 ")
+    .replace(". ", " ");
 }
 
 function pair(large, unit, small, subunit) {

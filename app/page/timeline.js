@@ -41,7 +41,12 @@ export class Timeline {
     this.#lay(this.view.end(edge));
     const { context, scale } = fit(this.canvas, this.width, this.height);
     const found = marks(this.stretch, this.width - this.gutter, this.gutter);
-    paintAxis(context, this.palette, found, { left: this.gutter, right: this.width, top: this.axis, height: this.height });
+    paintAxis(context, this.palette, found, {
+      left: this.gutter,
+      right: this.width,
+      top: this.axis,
+      height: this.height,
+    });
     within(context, [0, this.axis, this.width, this.height], () => this.#drawRows(context));
     within(context, [this.gutter, this.axis, this.width, this.height], () => {
       this.#drawBars(context, scale);

@@ -11,7 +11,16 @@ export function traceOf(job, batches) {
   const total = job.total_seconds ?? Math.max(0, ...batches.map((batch) => batch.returned_at_seconds));
   const span = (track, title, from, to, args) => {
     const ts = at(from);
-    events.push({ name: title, cat: job.kernel, ph: "X", ts, dur: Math.max(0, at(to) - ts), pid: PROCESS, tid: track, args });
+    events.push({
+      name: title,
+      cat: job.kernel,
+      ph: "X",
+      ts,
+      dur: Math.max(0, at(to) - ts),
+      pid: PROCESS,
+      tid: track,
+      args,
+    });
   };
   span(0, name, 0, total, { state: job.state, num_lines: job.num_lines, length: job.length, unit: job.unit });
   if (job.queued_seconds) span(0, "queued", 0, job.queued_seconds, {});

@@ -40,7 +40,17 @@ export function batchRow(fields) {
   const others = jobs > 1 ? ` and ${many(jobs - 1, "other")}` : "";
   if (outcome === "dense") {
     const share = percent(computing / took);
-    return [worker, "many", "", clockTime(start, true), duration(took), share, many(jobs, "batch", "batches"), "", "merged"];
+    return [
+      worker,
+      "many",
+      "",
+      clockTime(start, true),
+      duration(took),
+      share,
+      many(jobs, "batch", "batches"),
+      "",
+      "merged",
+    ];
   }
   const work = id === null ? "" : `${count(units)} ${unit}`;
   const computed = computing ? duration(computing) : "";

@@ -10,9 +10,10 @@ import { frame } from "./frames.mjs";
 const event = (cursor) => `event: frame\nid: ${cursor}\ndata: ${JSON.stringify(frame({ cursor }))}\n\n`;
 const AGAIN = "event: again\ndata: {}\n\n";
 const stream = (...parts) => new Response(parts.join(""), { headers: { "Content-Type": "text/event-stream" } });
-const refusal = (status, detail, headers = {}) => new Response(JSON.stringify({ title: "No", status, detail }), { status, headers });
+const refusal = (status, detail, headers = {}) =>
+  new Response(JSON.stringify({ title: "No", status, detail }), { status, headers });
 
-/** A feed that is given these answers, one after the other, and stops after the last; what it asked, said and waited for. */
+/** A feed that is given these answers, one after the other; what it asked, said and waited for. */
 async function fed(...answers) {
   const told = { asked: [], states: [], waits: [], cursors: [], restarts: 0 };
   await new Promise((resolve) => {
@@ -52,10 +53,18 @@ test("a stream that ends itself goes on with its cursor, and nobody is told of i
 });
 
 test("one that is cut off is opened again, later and later, and says so", async () => {
-  const told = await fed(stream(event("a")), new TypeError("network"), new TypeError("network"), stream(event("b"), AGAIN));
+  const told = await fed(
+    stream(event("a")),
+    new TypeError("network"),
+    new TypeError("network"),
+    stream(event("b"), AGAIN),
+  );
   assert.deepEqual(told.asked, ["", "a", "a", "a", "b"]);
   assert.deepEqual(told.waits, [500, 1_000, 2_000, 150]);
-  assert.deepEqual(told.states.map((state) => state.split(":")[0]), ["connecting", "live", "reconnecting", "reconnecting", "reconnecting", "live"]);
+  assert.deepEqual(
+    told.states.map((state) => state.split(":")[0]),
+    ["connecting", "live", "reconnecting", "reconnecting", "reconnecting", "live"],
+  );
 });
 
 test("the longest wait is eight seconds", async () => {
@@ -75,7 +84,10 @@ test("a service that is not there yet is tried again, no sooner than it says", a
 });
 
 test("what is refused for good stops it, with the reason", async () => {
-  assert.deepEqual((await fed(refusal(401, "An API key is needed."))).states.at(-1), "stopped: No. An API key is needed.");
+  assert.deepEqual(
+    (await fed(refusal(401, "An API key is needed."))).states.at(-1),
+    "stopped: No. An API key is needed.",
+  );
 });
 
 test("a cursor that nobody knows any more is given up, and all is told anew", async () => {

@@ -27,7 +27,12 @@ export function frame(changes = {}) {
 }
 
 /** A batch of a frame: it began and ended so many ms before NOW. */
-export function batch(worker, began, ended, { job = "j1", outcome = "ok", compute = began - ended, units = 1_000 } = {}) {
+export function batch(
+  worker,
+  began,
+  ended,
+  { job = "j1", outcome = "ok", compute = began - ended, units = 1_000 } = {},
+) {
   return [worker, job, job && "fibonacci", NOW - began, NOW - ended, compute, units, 1, outcome, 1];
 }
 

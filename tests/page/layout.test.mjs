@@ -37,17 +37,29 @@ function laid(changes, { edge = NOW, span = SPAN, width = WIDTH } = {}) {
 
 test("a bar is where its batch computed", () => {
   const { rectangles } = laid({ batches: [batch("w2", 5_000, 4_000, { compute: 500 })] });
-  assert.deepEqual(rectangles.map(({ row, x, width, style }) => [row, x, width, style]), [[1, 550, 50, OK]]);
+  assert.deepEqual(
+    rectangles.map(({ row, x, width, style }) => [row, x, width, style]),
+    [[1, 550, 50, OK]],
+  );
 });
 
 test("what is outside of the picture is left out, and what sticks out is cut", () => {
   const { rectangles } = laid({ batches: [batch("w1", 30_000, 20_000), batch("w1", 12_000, 9_000)] });
-  assert.deepEqual(rectangles.map(({ x, width }) => [x, width]), [[0, 100]]);
+  assert.deepEqual(
+    rectangles.map(({ x, width }) => [x, width]),
+    [[0, 100]],
+  );
 });
 
 test("a running bar grows to the present, under those that ended meanwhile", () => {
   const { rectangles } = laid({ running: [running("w1", 3_000)], batches: [batch("w1", 2_000, 1_000)] });
-  assert.deepEqual(rectangles.map(({ x, width, style }) => [x, width, style]), [[700, 300, RUNNING], [800, 100, OK]]);
+  assert.deepEqual(
+    rectangles.map(({ x, width, style }) => [x, width, style]),
+    [
+      [700, 300, RUNNING],
+      [800, 100, OK],
+    ],
+  );
 });
 
 test("a late one that still runs is marked as late", () => {
@@ -56,7 +68,10 @@ test("a late one that still runs is marked as late", () => {
 
 test("in a picture that is a second behind, what has just ended is still growing", () => {
   const { rectangles } = laid({ batches: [batch("w1", 3_000, 500), batch("w2", 900, 100)] }, { edge: NOW - 1_000 });
-  assert.deepEqual(rectangles.map(({ row, x, width, style }) => [row, x, width, style]), [[0, 800, 200, RUNNING]]);
+  assert.deepEqual(
+    rectangles.map(({ row, x, width, style }) => [row, x, width, style]),
+    [[0, 800, 200, RUNNING]],
+  );
 });
 
 test("neighbours below a pixel become one rectangle, as high as they are busy", () => {
@@ -70,13 +85,21 @@ test("neighbours below a pixel become one rectangle, as high as they are busy", 
 
 test("one tiny batch alone is seen", () => {
   const { rectangles } = laid({ batches: [batch("w1", 5_000, 4_999)] });
-  assert.deepEqual(rectangles.map(({ x, width, style }) => [x, width, style]), [[500, 1, MERGED]]);
+  assert.deepEqual(
+    rectangles.map(({ x, width, style }) => [x, width, style]),
+    [[500, 1, MERGED]],
+  );
 });
 
 test("of several jobs in a pixel, the one with most of it gives its colour", () => {
   const of = (job, began, ended) => batch("w1", began, ended, { job });
-  const { rectangles, store } = laid({ batches: [of("a", 4_999, 4_997), of("b", 4_997, 4_992), of("c", 4_992, 4_991)] });
-  assert.deepEqual(rectangles.map(({ colour }) => colour), [store.colourOf("b")]);
+  const { rectangles, store } = laid({
+    batches: [of("a", 4_999, 4_997), of("b", 4_997, 4_992), of("c", 4_992, 4_991)],
+  });
+  assert.deepEqual(
+    rectangles.map(({ colour }) => colour),
+    [store.colourOf("b")],
+  );
 });
 
 test("a lost batch is seen however narrow it is, over the others", () => {
@@ -91,7 +114,8 @@ test("however many bars there are, there are 4,000 rectangles at most: cells gro
   const workers = Array.from({ length: 50 }, (_, at) => ({ id: `w${at}`, node: null, state: "busy" }));
   const batches = [];
   for (const { id } of workers) {
-    for (let at = 0; at < 1_000; at += 1) batches.push(batch(id, 10_000 - 10 * at, 9_991 - 10 * at, { job: `j${at % 7}` }));
+    for (let at = 0; at < 1_000; at += 1)
+      batches.push(batch(id, 10_000 - 10 * at, 9_991 - 10 * at, { job: `j${at % 7}` }));
   }
   const { rectangles, cell } = laid({ workers, batches });
   assert.ok(rectangles.length <= MAX_RECTANGLES, `${rectangles.length} rectangles`);
@@ -100,7 +124,10 @@ test("however many bars there are, there are 4,000 rectangles at most: cells gro
 
 test("a busy share has its height and no job's colour", () => {
   const { rectangles } = laid({ density: [["w1", NOW - 5_000, 250, 0.4, 900]] });
-  assert.deepEqual(rectangles.map(({ x, width, style, colour }) => [x, width, style, colour]), [[500, 25, MERGED, GREY]]);
+  assert.deepEqual(
+    rectangles.map(({ x, width, style, colour }) => [x, width, style, colour]),
+    [[500, 25, MERGED, GREY]],
+  );
   assert.ok(Math.abs(rectangles[0].share - 0.4) < 1e-6);
   assert.notEqual(rectangles[0].style, DENSE);
 });
@@ -118,7 +145,10 @@ test("the axis has whole seconds of the clock, far enough apart", () => {
 });
 
 test("a place on a folded axis and its time are each other's inverse, and grow with each other", () => {
-  const fold = new Fold([[10_000, 20_000], [30_000, 90_000]]);
+  const fold = new Fold([
+    [10_000, 20_000],
+    [30_000, 90_000],
+  ]);
   let last = -Infinity;
   for (let time = 0; time < 100_000; time += 777) {
     const place = fold.fold(time);

@@ -23,16 +23,26 @@ test("only the part of a batch that computes counts, and only what is between th
 });
 
 test("busy shares count as batches do", () => {
-  const told = frame({ density: [["w1", NOW - 500, 250, 0.5, 900], ["w1", NOW - 250, 250, 1, 900]] });
+  const told = frame({
+    density: [
+      ["w1", NOW - 500, 250, 0.5, 900],
+      ["w1", NOW - 250, 250, 1, 900],
+    ],
+  });
   assert.equal(busyWorkers(told, NOW - 500, NOW), 0.75);
 });
 
 test("the minute before the page was opened is told by the batches", () => {
-  const points = history(frame({ batches: [batch("w1", 10_000, 9_000, { units: 5_000 })], jobs: [job("j", { ended_at: NOW - 9_000 })] }));
+  const points = history(
+    frame({ batches: [batch("w1", 10_000, 9_000, { units: 5_000 })], jobs: [job("j", { ended_at: NOW - 9_000 })] }),
+  );
   const [point] = points.filter(({ busy }) => busy > 0);
   assert.deepEqual([point.time, point.busy, point.units, point.jobs], [NOW - 9_000, 1, { fibonacci: 5_000 }, 1]);
   assert.equal(points.length, 59);
-  assert.ok(points.every(({ queue }) => queue === null), "nobody knows how long the queue was");
+  assert.ok(
+    points.every(({ queue }) => queue === null),
+    "nobody knows how long the queue was",
+  );
 });
 
 test("where there were more jobs than are told of, their speed is not known", () => {
@@ -44,7 +54,8 @@ test("where there were more jobs than are told of, their speed is not known", ()
 
 test("speeds are over the last two seconds", () => {
   const meter = new Meter();
-  const at = (ms, terms, jobs) => frame({ now: NOW + ms, totals: { units: { fibonacci: terms }, jobs, busy_seconds: 0 } });
+  const at = (ms, terms, jobs) =>
+    frame({ now: NOW + ms, totals: { units: { fibonacci: terms }, jobs, busy_seconds: 0 } });
   meter.read(at(0, 0, 0));
   assert.deepEqual(meter.read(at(1_000, 500, 2)), { busy: 0, jobs: 2, units: { fibonacci: 500 } });
   meter.read(at(2_000, 500, 2));

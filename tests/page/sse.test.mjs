@@ -8,7 +8,7 @@ import { EventParser } from "../../app/page/sse.js";
 const STREAM = [
   ": a comment\n",
   "retry: 2000\n",
-  "event: frame\nid: a-1\ndata: {\"now\": 1}\n\n",
+  'event: frame\nid: a-1\ndata: {"now": 1}\n\n',
   "event: frame\r\nid: a-2\r\ndata: one\r\ndata:two\r\n\r\n",
   "data\n\n",
   "event: again\ndata: {}\n\n",
@@ -38,7 +38,10 @@ test("wherever it is cut, they are the same", () => {
 });
 
 test("lines may end in carriage returns alone", () => {
-  assert.deepEqual(parsed(["data: a\r\rdata: b\r\r", "data: c\r\n\r\n"]).map(({ data }) => data), ["a", "b", "c"]);
+  assert.deepEqual(
+    parsed(["data: a\r\rdata: b\r\r", "data: c\r\n\r\n"]).map(({ data }) => data),
+    ["a", "b", "c"],
+  );
 });
 
 test("what has no blank line after it is no event yet", () => {

@@ -16,7 +16,10 @@ test("a ring keeps the newest, and says which goes", () => {
   const dropped = [];
   const ring = new Ring(3, (index) => dropped.push(ring.start[index]));
   for (let start = 0; start < 5; start += 1) ring.push({ ...BAR, start, end: start + 1 });
-  assert.deepEqual([0, 1, 2].map((age) => ring.start[ring.at(age)]), [4, 3, 2]);
+  assert.deepEqual(
+    [0, 1, 2].map((age) => ring.start[ring.at(age)]),
+    [4, 3, 2],
+  );
   assert.deepEqual([ring.length, dropped], [3, [0, 1]]);
 });
 
@@ -35,14 +38,26 @@ test("a batch computes at the end of its time, and one that was lost all of it",
 test("a name's number is given again when nothing holds it", () => {
   const names = new Names();
   const a = names.hold("a", () => "A");
-  assert.equal(names.hold("a", () => "another"), a);
+  assert.equal(
+    names.hold("a", () => "another"),
+    a,
+  );
   const b = names.hold("b", () => "B");
   names.drop(a);
   assert.equal(names.get(a), "A");
   names.drop(a);
   assert.equal(names.find("a"), undefined);
-  assert.equal(names.hold("c", () => "C"), a);
-  assert.deepEqual([...names.all()], [[b, "B"], [a, "C"]]);
+  assert.equal(
+    names.hold("c", () => "C"),
+    a,
+  );
+  assert.deepEqual(
+    [...names.all()],
+    [
+      [b, "B"],
+      [a, "C"],
+    ],
+  );
 });
 
 test("each worker has a row at once, though it has not worked", () => {
@@ -86,7 +101,9 @@ test("a worker that comes back is there again", () => {
 
 test("jobs have colours of their own, and others' jobs are grey", () => {
   const store = new Store();
-  store.take(frame({ batches: [batch("w1", 9, 5), batch("w2", 9, 5, { job: "j2" }), batch("w1", 4, 1, { job: null })] }));
+  store.take(
+    frame({ batches: [batch("w1", 9, 5), batch("w2", 9, 5, { job: "j2" }), batch("w1", 4, 1, { job: null })] }),
+  );
   const colours = [2, 1, 0].map((age) => store.ring.colour[store.ring.at(age)]);
   assert.notEqual(colours[0], colours[1]);
   assert.equal(colours[2], GREY);
@@ -97,7 +114,13 @@ test("jobs have colours of their own, and others' jobs are grey", () => {
 test("running batches are replaced by each frame", () => {
   const store = new Store();
   store.take(frame({ running: [running("w1", 500), running("gone", 500)] }));
-  assert.deepEqual(store.running.map(({ id, late }) => [id, late]), [["j1", 0], ["j1", 0]]);
+  assert.deepEqual(
+    store.running.map(({ id, late }) => [id, late]),
+    [
+      ["j1", 0],
+      ["j1", 0],
+    ],
+  );
   store.take(frame({ batches: [batch("w1", 500, 0, { outcome: "lost" })] }));
   assert.deepEqual(store.running, []);
   assert.equal(store.ring.outcome[store.ring.at(0)], LOST);
@@ -109,7 +132,10 @@ test("the last 200 jobs are kept, unfinished ones first", () => {
   const ended = Array.from({ length: 300 }, (_, at) => job(`e${at}`, { state: "succeeded", ended_at: NOW - at }));
   store.take(frame({ jobs: [...ended, job("open", { accepted_at: NOW - 1e6 })] }));
   assert.equal(store.jobs.length, MAX_JOBS);
-  assert.deepEqual(store.jobs.slice(0, 3).map(({ id }) => id), ["open", "e0", "e1"]);
+  assert.deepEqual(
+    store.jobs.slice(0, 3).map(({ id }) => id),
+    ["open", "e0", "e1"],
+  );
 });
 
 test("an unfinished job that nobody tells of any more is said to be not heard of", () => {

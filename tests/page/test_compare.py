@@ -52,6 +52,7 @@ def test_both_runs_are_made_and_drawn_by_keyboard_alone(service: Service, visit:
     wait_until(lambda: len({row[0] for row in opened.batches()}) == 2, 10, "both workers' bars are in the table")
     opened.page.keyboard.press("t")
     time.sleep(1)
+    assert opened.violations() == []
     opened.shot("compared")
 
 

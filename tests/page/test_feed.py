@@ -1,7 +1,6 @@
 """The stream behind the page: it ends each half minute, and nothing is missed; it has its limits, and rests unseen."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import httpx
@@ -72,6 +71,7 @@ def test_a_cut_connection_is_told_and_mended(service: Service, visit: OpenPage) 
     opened.page.context.set_offline(True)
     wait_until(lambda: "reconnecting" in opened.state, 40, "it says that it is cut off")
     assert opened.text("#notice").startswith("The connection was lost.")
+    assert opened.violations() == []
     opened.shot("reconnecting", whole=False)
     opened.page.context.set_offline(False)
     opened.until("live", 20)
@@ -88,6 +88,7 @@ def test_the_seventeenth_viewer_is_told_and_gets_in_when_there_is_a_place(servic
         opened = visit(service.url, live=False, allowed=allowed)
         opened.until("waiting for a place")
         assert "Trying again in" in opened.text("#notice")
+        assert opened.violations() == []
         opened.shot("full", whole=False)
     opened.until("live", 30)
 
@@ -98,6 +99,7 @@ def test_no_connection_is_held_while_nobody_looks(service: Service, visit: OpenP
     opened.page.on("requestfailed", lambda request: ended.append(request.url))
     opened.page.evaluate(HIDE, "hidden")
     opened.until("stopped")
+    assert opened.violations() == []
     wait_until(lambda: any("/timeline/stream" in url for url in ended), 5, "the stream is closed")
     opened.page.wait_for_timeout(2_000)
     assert len(streams(opened)) == 1
@@ -111,8 +113,9 @@ def test_a_paused_page_stands_still_and_keeps_what_happens(service: Service, vis
     opened.page.keyboard.press("t")
     opened.page.locator("#pause").click()
     opened.until("paused")
+    assert opened.violations() == []
     jobs, batches = opened.jobs(), opened.batches()
-    with ThreadPoolExecutor(1), busy(service.url):
+    with busy(service.url):
         opened.page.wait_for_timeout(4_000)
     assert (opened.jobs(), opened.batches()) == (jobs, batches)
     opened.shot("paused", whole=False)

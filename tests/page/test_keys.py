@@ -32,6 +32,7 @@ def test_the_page_asks_for_a_key_before_anything_is_refused(guarded: Service, vi
     opened.page.locator("#key-dialog").wait_for()
     assert "API key" in opened.text("#key-why")
     assert not [path for path in opened.requests if "/timeline/" in path]
+    assert opened.violations() == []
     opened.shot("key-asked", whole=False)
     log_in(opened, ALICE)
     opened.until("live")
@@ -98,6 +99,8 @@ def test_another_key_shows_another_callers_jobs(guarded: Service, visit: OpenPag
     opened.page.locator("#key").click()
     opened.page.locator("#key-forget").click()
     opened.page.locator("#key").wait_for(state="hidden")
+    opened.until("stopped")
+    assert opened.jobs() == []
     assert opened.page.evaluate("Object.values(sessionStorage)") == []
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -11,9 +10,6 @@ from harness.processes import wait_until
 from harness.service import Service, launched
 from tests.page.conftest import DESK, PHONE, OpenPage
 from tests.page.visits import TIMES, Visit, busy
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 COUNT_DRAWS = """
 window.draws = 0;
@@ -42,14 +38,6 @@ def fresh() -> Iterator[Service]:
     """A service that nobody has asked for anything yet."""
     with launched("--cpus", "2") as started:
         yield started
-
-
-def violations(page: "Page") -> list[str]:
-    """What axe finds: the rule and where."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
 
 
 def refuse(visit: Visit) -> None:
@@ -85,15 +73,15 @@ def test_axe_finds_nothing(fresh: Service, service: Service, visit: OpenPage, st
     allowed = ("Failed to load resource: the server responded with a status of 422",)
     opened = visit((fresh if idle else service).url, size=size, color_scheme=scheme, allowed=allowed)
     if idle:
-        assert violations(opened.page) == []
+        assert opened.violations() == []
     elif state == "refused":
         refuse(opened)
-        assert violations(opened.page) == []
+        assert opened.violations() == []
     else:
         with busy(service.url):
             opened.page.keyboard.press("t")
             wait_until(lambda: len(opened.batches()) > 3, 20, "its batches are seen")
-            assert violations(opened.page) == []
+            assert opened.violations() == []
     assert opened.overflow() == 0
     opened.shot(f"axe-{state}-{look}")
 
@@ -103,11 +91,11 @@ def test_axe_finds_nothing_in_the_dialogs(service: Service, visit: OpenPage, sch
     answer = httpx.post(f"{service.url}/fibonacci", json={"sequence_size": 200_000, "num_sequences": 4}, timeout=60)
     opened = visit(f"{service.url}/#job={answer.json()['job_id']}", color_scheme=scheme)
     opened.page.locator("#job-curl").wait_for()
-    assert violations(opened.page) == []
+    assert opened.violations() == []
     opened.shot(f"job-{scheme}", whole=False)
     opened.page.keyboard.press("Escape")
     opened.page.keyboard.press("?")
-    assert violations(opened.page) == []
+    assert opened.violations() == []
     opened.shot(f"help-{scheme}", whole=False)
 
 

@@ -111,6 +111,13 @@ class Visit:
         root = "document.documentElement"
         return int(self.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
 
+    def violations(self) -> list[str]:
+        """What axe finds: the rule and where."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found: list[dict[str, Any]] = Axe().run(self.page).response["violations"]
+        return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
+
     def shot(self, name: str, *, whole: bool = True) -> None:
         """A picture, if somebody wants some."""
         if folder := os.environ.get(SHOTS):

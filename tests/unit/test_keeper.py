@@ -175,8 +175,8 @@ def test_what_is_cancelled_while_its_progress_is_written_keeps_that_progress(tmp
             await available(keeper)
             await keeper.submit(new_job("a", 20_000, 5_000))
             live = keeper._runner["a"]
-            while not (units := live.progress.num_units(live.job.task)):
-                await asyncio.sleep(0.05)
+            await until(keeper, "a", lambda _: live.progress.num_units(live.job.task) > 0)
+            units = live.progress.num_units(live.job.task)
             flushing = asyncio.create_task(keeper._custody.commit(keeper._now(), everything=True))
             await asyncio.sleep(0)  # now it is on its way
             cancelled = (await keeper.cancel("a", "")).record
@@ -594,7 +594,7 @@ def test_the_end_is_predicted_once_the_speed_is_known(tmp_path: Path, monkeypatc
     async def main() -> None:
         async with keeping(tmp_path) as keeper:
             await available(keeper)
-            await keeper.submit(new_job("a", 100_000, 60))
+            await keeper.submit(new_job("a", 100_000, 200))
             assert (await keeper.get("a", "")).estimated_finish_at is None
             view = await until(keeper, "a", lambda view: view.estimated_finish_at is not None)
             over = await done(keeper, "a")

@@ -1,4 +1,4 @@
-"""Imports point one way. In ``app``: http > observe > durable > dispatch > queue > compute > kernels > the vocabulary."""
+"""Imports point one way: http > observe > durable > dispatch > queue > compute > kernels > the top of ``app``."""
 
 import ast
 import importlib
