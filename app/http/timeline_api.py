@@ -88,7 +88,7 @@ class TimelineApi:
         ends_at = now() + STREAM_SECONDS
         tick, unsent = 0, QUIET_TICKS
         with watching.watching():
-            while now() < ends_at:
+            while now() < ends_at and not watching.closing:
                 tick = await watching.tick(tick)
                 content, after = self._frame(tick, cursor, caller)
                 unsent += 1

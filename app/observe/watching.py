@@ -101,6 +101,8 @@ class Watching:
         self.sources: dict[str, Source] = {}
         """By their ids."""
         self.num_silent = 0
+        self.closing = False
+        """Whether this ingress is being replaced: those who watch should go to another."""
         self.pool: PoolStatus | None = None
         self.wall_ahead = time.time() - clock()
         """What makes this process's clock a wall clock: fixed, so that no bar moves."""

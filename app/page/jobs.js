@@ -128,8 +128,9 @@ function left(job, now) {
 }
 
 /** A sentence, or a problem's name in words. */
-export function problemWords({ problem }) {
-  return problem === null ? "" : /^[a-z-]+$/.test(problem) ? problem.replaceAll("-", " ") : problem;
+export function problemWords({ problem, state }) {
+  if (problem === null || problem === state) return "";
+  return /^[a-z-]+$/.test(problem) ? problem.replaceAll("-", " ") : problem;
 }
 
 /** Asks once more before it does it: hours of computing may go. */

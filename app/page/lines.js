@@ -56,7 +56,7 @@ export class Lines {
     setText(by("drain"), duration(rounded(point.drain)));
     setText(by("jobs"), `${amount(rounded(point.jobs))} /s`);
     const speeds = Object.entries(point.units).sort(([, a], [, b]) => b - a);
-    const [kernel, speed] = speeds[0] ?? [Object.keys(units)[0], null];
+    const [kernel, speed] = speeds[0] ?? [Object.keys(units)[0], unitsOf(point)];
     setText(by("units"), `${amount(rounded(speed))} /s`);
     setText(by("units-name"), kernel ? label(units[kernel] ?? "units") : "Units");
     const others = speeds.slice(1).filter(([, each]) => each > 0);

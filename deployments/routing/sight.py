@@ -61,6 +61,8 @@ class ServiceSight:
         answered_at = time.perf_counter()
         middle = (asked_at + answered_at) / 2
         own = self._timeline.since(known, self._shown)
+        # Serve tells a replica nothing before it stops it, and waits for its requests; but it no longer lists it.
+        self._watching.closing = bool(others) and own.source not in {news.source for news in others}
         heard = {news.source: Heard(news, middle) for news in (*others, *keeper)}
         return list((heard | {own.source: Heard(own, own.now)}).values())
 

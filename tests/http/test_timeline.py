@@ -138,6 +138,15 @@ async def test_a_stream_ends_by_itself_and_the_next_one_goes_on_where_it_stopped
     assert [job["id"] for _, frame in following.frames for job in frame["jobs"]] == [answer["job_id"]]
 
 
+async def test_a_stream_ends_at_once_when_its_ingress_is_being_replaced() -> None:
+    client = Client()
+    stream = Stream(client)
+    await asyncio.sleep(5)
+    client.sight.watching.closing = True
+    await asyncio.wait_for(stream.task, 1)
+    assert stream.pieces[-2][1] == b"event: again\ndata: {}\n\n"
+
+
 async def test_while_nothing_happens_a_frame_comes_every_two_seconds_and_otherwise_two_a_second() -> None:
     quiet = Stream(Client())
     busy_client = Client(run_batch=wait_forever)
