@@ -119,7 +119,7 @@ class RunningJob(NamedTuple):
     accepted_at: float
     predicted_seconds: float
     progress: float
-    """How much of it is done, by predicted seconds: from 0 to 1."""
+    """How much of it is done, in seconds of computing: from 0 to 1."""
     compute_seconds: float
     num_batches: int
 

@@ -56,7 +56,7 @@ class TimelineApi:
         """One frame."""
         watching = self._sight.watching
         with watching.watching():
-            tick = await watching.tick(0)
+            tick = await watching.tick(watching.num_ticks)
             content, _ = self._frame(tick, cursor_of(http), caller_of(http))
         return Response(content, media_type="application/json")
 
@@ -86,7 +86,7 @@ class TimelineApi:
         now = asyncio.get_running_loop().time
         watching = self._sight.watching
         ends_at = now() + STREAM_SECONDS
-        tick, unsent = 0, QUIET_TICKS
+        tick, unsent = watching.num_ticks, QUIET_TICKS
         with watching.watching():
             while now() < ends_at and not watching.closing:
                 tick = await watching.tick(tick)

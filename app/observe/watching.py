@@ -107,6 +107,7 @@ class Watching:
         self.wall_ahead = time.time() - clock()
         """What makes this process's clock a wall clock: fixed, so that no bar moves."""
         self.num_ticks = 0
+        """It never goes back: whoever begins to watch waits for the next one."""
         self._num_watching = 0
         self._ticked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -126,7 +127,6 @@ class Watching:
         """Somebody watches: as long as anybody does, everybody is asked."""
         self._num_watching += 1
         if self._task is None:
-            self.num_ticks = 0
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())  # no request's
         try:
             yield
@@ -140,9 +140,9 @@ class Watching:
         return self.num_ticks
 
     async def _run(self) -> None:
-        """Ask until nobody watches any more, and once before."""
+        """Ask until nobody watches any more."""
         try:
-            while self._num_watching or not self.num_ticks:
+            while self._num_watching:
                 began_at = self._clock()
                 with contextlib.suppress(Exception):  # whoever fails is silent; the next round asks again
                     await self._ask()

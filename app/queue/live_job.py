@@ -158,9 +158,11 @@ class LiveJob:
     @property
     def running(self) -> RunningJob:
         """The job, to those who look on."""
-        done = 1 - self.unfinished_seconds / self.predicted_seconds if self.predicted_seconds > 0 else 1.0
+        # What is left is predicted anew all the time: what was predicted at admission does not compare with it.
+        all_seconds = self._compute_seconds + self.unfinished_seconds
+        progress = self._compute_seconds / all_seconds if all_seconds > 0 else 0.0
         return RunningJob(
-            self.job, self.begun, self.accepted_at, self.predicted_seconds, min(max(done, 0.0), 1.0),
+            self.job, self.begun, self.accepted_at, self.predicted_seconds, progress,
             self._compute_seconds, self._num_batches,
         )  # fmt: skip
 

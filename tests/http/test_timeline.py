@@ -86,7 +86,6 @@ async def test_what_was_told_is_not_told_again() -> None:
     await client.post("/fibonacci", json=JOB)
     first = (await client.get("/timeline")).json()
     await client.post("/fibonacci", json=JOB)
-    await asyncio.sleep(1)  # what is told may be half a second old
     second = (await client.get("/timeline", params={"after": first["cursor"]})).json()
     assert len(second["jobs"]) == 1
     assert second["jobs"][0]["id"] != first["jobs"][0]["id"]
@@ -170,6 +169,15 @@ async def test_nobody_is_asked_while_nobody_watches() -> None:
     await asyncio.sleep(10)
     assert client.sight.watching.num_ticks == before
     assert client.sight.watching._task is None
+
+
+async def test_who_comes_after_nobody_has_watched_for_long_is_told_what_is_new() -> None:
+    client = Client()
+    await client.get("/timeline")
+    for number in range(1, 4):
+        await asyncio.sleep(5)
+        await client.post("/fibonacci", json=JOB)
+        assert len((await client.get("/timeline")).json()["jobs"]) == number
 
 
 async def test_one_who_does_not_read_is_let_go_after_its_time() -> None:
