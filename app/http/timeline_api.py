@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import asdict
-from enum import Enum
-from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic_core import to_json
@@ -18,11 +16,12 @@ from app.http.places import Places
 from app.observe.frames import Frames, job_fields
 from app.observe.sight import Sight
 
-TAGS: list[str | Enum] = ["page"]
 MAX_STREAMS = 16
 """In one ingress: whoever watches has each of its frames made and sent."""
 MAX_CALLER_STREAMS = 8
 """With API keys: of one caller."""
+MAX_READS, MAX_CALLER_READS = 8, 4
+"""Single frames and stories that are being made: each takes milliseconds of the ingress, or calls of all others."""
 FULL_RETRY_SECONDS = 5
 QUIET_TICKS = 3
 """While nothing happens so many frames are left out between two."""
@@ -39,6 +38,7 @@ class TimelineApi:
         self._units = units
         self._frames = Frames(sight.watching, units)
         self._places = Places(MAX_STREAMS, MAX_CALLER_STREAMS)
+        self._reads = Places(MAX_READS, MAX_CALLER_READS)
         self._made: dict[tuple[str, str], bytes] = {}
         """The frames of one tick, by caller and cursor: those who watch together share them."""
         self._made_at = -1
@@ -55,7 +55,7 @@ class TimelineApi:
     async def read(self, http: Request) -> Response:
         """One frame."""
         watching = self._sight.watching
-        with watching.watching():
+        with place(self._reads, caller_of(http)), watching.watching():
             tick = await watching.tick(watching.num_ticks)
             content, _ = self._frame(tick, cursor_of(http), caller_of(http))
         return Response(content, media_type="application/json")
@@ -66,7 +66,8 @@ class TimelineApi:
 
     async def story(self, http: Request) -> Response:
         """A job that is over, with what was asked and its batches."""
-        story = await self._sight.story(http.path_params["job_id"], caller_of(http))
+        with place(self._reads, caller_of(http)):
+            story = await self._sight.story(http.path_params["job_id"], caller_of(http))
         if story is None:
             raise NoSuchJobError
         job = job_fields(story.job, self._units)
@@ -74,12 +75,9 @@ class TimelineApi:
         content = to_json({"job": job, "request": story.request, "batches": batches})
         return Response(content, media_type="application/json")
 
-    def place(self, caller: str) -> Any:
+    def place(self, caller: str) -> AbstractContextManager[None]:
         """A place for one stream. Raises HTTPException, 429, if there is none."""
-        if self._places.all_taken or self._places.has_all(caller):
-            detail = f"{MAX_STREAMS} pages are open already, or {MAX_CALLER_STREAMS} of one caller."
-            raise HTTPException(429, detail, {"Retry-After": str(FULL_RETRY_SECONDS)})
-        return self._places.place(caller)
+        return place(self._places, caller)
 
     async def events(self, cursor: str, caller: str) -> AsyncGenerator[bytes]:
         """A stream's events. The next frame is made when the last one has been taken: who is slow gets fewer."""
@@ -131,6 +129,14 @@ class FrameStream(Response):
             async for event in events:
                 await send({"type": "http.response.body", "body": event, "more_body": True})
         await send(END)
+
+
+def place(places: Places, caller: str) -> AbstractContextManager[None]:
+    """One of these. Raises HTTPException, 429, if there is none."""
+    if places.all_taken or places.has_all(caller):
+        detail = f"{places.number} are open already, or {places.number_a_caller} of one caller."
+        raise HTTPException(429, detail, {"Retry-After": str(FULL_RETRY_SECONDS)})
+    return places.place(caller)
 
 
 def cursor_of(http: Request) -> str:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from app.http.timeline_api import MAX_CALLER_STREAMS, MAX_STREAMS
+from app.http.timeline_api import MAX_CALLER_STREAMS, MAX_READS, MAX_STREAMS
 from app.job import Batch, BatchResult
 from app.settings import Settings
 from tests.http.client import Client, compute_batch, in_virtual_time, wait_forever
@@ -202,6 +202,14 @@ async def test_there_are_so_many_places_and_each_is_given_back() -> None:
     await asyncio.sleep(1)
     assert last.status == 200
     last.task.cancel()
+
+
+async def test_only_so_many_single_frames_are_made_at_a_time() -> None:
+    client = Client()
+    await client.post("/fibonacci", json=JOB)
+    answers = await asyncio.gather(*(client.get("/timeline", params={"after": str(i)}) for i in range(MAX_READS + 5)))
+    assert sorted(answer.status_code for answer in answers) == [200] * MAX_READS + [429] * 5
+    assert (await client.get("/timeline")).status_code == 200
 
 
 async def test_one_caller_does_not_take_all_places() -> None:
