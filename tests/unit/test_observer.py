@@ -191,3 +191,31 @@ def test_several_look_on_as_one() -> None:
     assert first == second == Notes(causes=[RetryCause.LATE], jobs=[ended])
     assert outcome_of(ended.error) is JobOutcome.REFUSED
     assert name_of(QueueFullError("full", 1)) == "queue-full"
+
+
+class Broken:
+    """An observer with a bug."""
+
+    def _fail(self, *_: object) -> None:
+        raise RuntimeError("a bug")
+
+    batch_ended = retried = job_ended = _fail
+
+
+def test_one_that_raises_is_no_harm_to_jobs_nor_to_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", "ray.serve")
+
+    async def main() -> None:
+        notes = Notes()
+        pool = SimulatedPool(2, observer=Observers(Broken(), notes))
+        task = submit(pool, job(0.5, 20))
+        await asyncio.sleep(1.0)
+        pool.kill("w1")
+        (result,) = await task
+        assert result.counts == [result.job.task.length] * 20
+        assert notes.jobs
+        assert notes.causes
+        assert len(notes.batches) == len(pool.calls)
+
+    run_virtually(main())
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["Broken cannot note what happens"]
