@@ -88,7 +88,7 @@ simulate: $(BENCH_INSTALLED) ## Simulate 1 to 10,000 workers (ARGS=--help lists 
 	@$(BIN)/python -m benchmarks.simulate $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED) ## Run every test
+test: $(INSTALLED) ## Run every test but those of page and places
 	$(BIN)/python -m pytest tests/unit tests/http --numprocesses=auto --cov --cov-report=term
 	$(BIN)/python -m pytest tests/serve --durations=10  # one after the other: they assert latencies
 

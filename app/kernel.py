@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from app.settings import Settings
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
+TAKEN = frozenset({"docs", "jobs", "livez", "page", "pool", "problems", "readyz", "timeline"})
+"""Names of the service's own routes."""
 
 
 class CheckFailedError(Exception):
@@ -141,7 +143,7 @@ def offers_of(settings: Settings) -> list[Offer]:
     offers = [load(choice.import_path, choice.limits) for choice in settings.kernels]
     names = [offer.kernel.name for offer in offers]
     for name in names:
-        if NAME.fullmatch(name) is None or names.count(name) > 1:
+        if NAME.fullmatch(name) is None or name in TAKEN or names.count(name) > 1:
             wrong = "two kernels are called" if names.count(name) > 1 else "a kernel cannot be called"
             raise KernelError(f"{wrong} {name!r}")
     return offers

@@ -83,9 +83,11 @@ class EndedBatch(NamedTuple):
     job: Job
     """The first that it computed for."""
     num_jobs: int
+    job_units: int
+    """Of the first job alone."""
     num_units: int
     attempts: int
-    """Of its first part: how many workers have had it."""
+    """Of its first part: how many workers have had it, this one included."""
     outcome: BatchOutcome
     dispatched_at: float
     ended_at: float
@@ -102,7 +104,8 @@ class RunningBatch(NamedTuple):
     worker_id: str
     job: Job
     num_jobs: int
-    num_units: int
+    job_units: int
+    """Of the first job alone."""
     attempts: int
     dispatched_at: float
     predicted_seconds: float

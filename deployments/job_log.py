@@ -72,9 +72,8 @@ class JobLog:
 
     def _write(self) -> None:
         """On a full disk the lines are lost, and nothing else."""
-        now = self._now()
-        lines = [line_of(job, now, self._form, durable=self._durable) for job in self._ended]
-        self._ended.clear()
+        now, ended, self._ended = self._now(), self._ended, []
+        lines = [line_of(job, now, self._form, durable=self._durable) for job in ended]
         written = "".join(lines).encode()
         with contextlib.suppress(OSError):
             if 0 < self._max_bytes < self._size + len(written):

@@ -117,6 +117,7 @@ class Dispatcher:
                 self._forget(live_job)
             for live_job in admitted:
                 self._observer.job_ended(live_job.ended(failure, self._clock()))
+            failure = None  # it holds on to this frame, by its traceback
         return results
 
     def _admit(self, jobs: Iterable[Job]) -> list[LiveJob]:

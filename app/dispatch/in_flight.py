@@ -21,7 +21,7 @@ served. With eight and a factor of 4, a quarter of the batches to a thousand sim
 class Flight:
     """A batch on a worker."""
 
-    __slots__ = ("batch", "dispatched_at", "due_at", "lane", "late", "pieces", "seconds", "task", "worker")
+    __slots__ = ("attempts", "batch", "dispatched_at", "due_at", "lane", "late", "pieces", "seconds", "task", "worker")
 
     def __init__(
         self,
@@ -40,6 +40,8 @@ class Flight:
         self.dispatched_at = now
         self.seconds = sum(piece.seconds for piece in pieces)
         self.lane = pieces[0].lane
+        self.attempts = pieces[0].used_attempts + 1
+        """Of the first piece, this one included."""
         # An express batch is computed before the others on the worker.
         ahead_seconds = self.seconds + (0.0 if self.lane is Lane.EXPRESS else worker.predicted_seconds)
         factor = max(LATE_FACTOR, LATE_FACTOR_AN_INGRESS * num_ingresses)
@@ -57,8 +59,8 @@ class Flight:
         """The batch while it is on its worker."""
         first = self.pieces[0]
         return RunningBatch(
-            self.worker.worker_id, first.live_job.job, len(self.pieces), self.batch.num_units,
-            first.used_attempts + 1, self.dispatched_at, self.seconds, self.late,
+            self.worker.worker_id, first.live_job.job, len(self.pieces), first.num_units,
+            self.attempts, self.dispatched_at, self.seconds, self.late,
         )  # fmt: skip
 
     def ended(self, outcome: BatchOutcome, result: BatchResult | None, now: float) -> EndedBatch:
@@ -69,8 +71,8 @@ class Flight:
             node_id, queued, cpu = result.node_id, result.queued_seconds, result.cpu_seconds
             compute = sum(done.compute_seconds for done in result.segments)
         return EndedBatch(
-            self.worker.worker_id, node_id, first.live_job.job, len(self.pieces), self.batch.num_units,
-            first.used_attempts + 1, outcome, self.dispatched_at, now, self.seconds, queued, compute, cpu,
+            self.worker.worker_id, node_id, first.live_job.job, len(self.pieces), first.num_units,
+            self.batch.num_units, self.attempts, outcome, self.dispatched_at, now, self.seconds, queued, compute, cpu,
         )  # fmt: skip
 
 

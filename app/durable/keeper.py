@@ -167,10 +167,13 @@ class Keeper:
         return self._view(record)
 
     async def delete(self, job_id: str, caller: str) -> None:
-        await self._record(job_id, caller)
+        record = await self._record(job_id, caller)
         was_there = await self._stored(self._writer.write(lambda session: session.delete(job_id)))
         self._custody.num_finished -= bool(was_there and self._kept.get(job_id) is None)
+        kept = self._kept.get(job_id)
         self._custody.drop(job_id)
+        if kept is not None and not record.state.done:
+            self._tell(kept, transitions.cancelled(kept.record, self._now(), self._ttl))
 
     async def page(self, caller: str, states: Sequence[State], before: int | None, limit: int) -> Page:
         self._check()
@@ -306,8 +309,11 @@ class Keeper:
         self._clock_ahead = ahead
 
     def _tell(self, kept: Kept, record: Record) -> None:
-        if (ended := ended_job(kept, record, self._wall_ahead)) is not None:
-            self._observer.job_ended(ended)
+        try:
+            if (ended := ended_job(kept, record, self._wall_ahead)) is not None:
+                self._observer.job_ended(ended)
+        except Exception:  # whoever looks on is no harm to the job
+            logger.exception("the end of durable job %s is not told", record.job_id)
 
     @property
     def _wall_ahead(self) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import TracerProvider
 
-UNTRACED = ("/livez", "/readyz", "/page", "/timeline")
+UNTRACED = ("/livez/", "/readyz/", "/page/", "/timeline/")
 """Probes, and what an open page asks for all the time."""
 
 
@@ -27,4 +27,4 @@ def telemetry_of(provider: TracerProvider | None) -> TelemetryConfig:
 
 def _is_untraced(scope: MutableMapping[str, Any]) -> bool:
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")).startswith(UNTRACED)
+    return f"{path.removeprefix(scope.get('root_path', ''))}/".startswith(UNTRACED)

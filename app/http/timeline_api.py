@@ -20,7 +20,7 @@ MAX_STREAMS = 16
 """In one ingress: whoever watches has each of its frames made and sent."""
 MAX_CALLER_STREAMS = 8
 """With API keys: of one caller."""
-MAX_READS, MAX_CALLER_READS = 8, 4
+MAX_READS, MAX_CALLER_READS = 4, 2
 """Single frames and stories that are being made: each takes milliseconds of the ingress, or calls of all others."""
 FULL_RETRY_SECONDS = 5
 QUIET_TICKS = 3
@@ -39,7 +39,7 @@ class TimelineApi:
         self._frames = Frames(sight.watching, units)
         self._places = Places(MAX_STREAMS, MAX_CALLER_STREAMS)
         self._reads = Places(MAX_READS, MAX_CALLER_READS)
-        self._made: dict[tuple[str, str], bytes] = {}
+        self._made: dict[tuple[str, str], tuple[bytes, str]] = {}
         """The frames of one tick, by caller and cursor: those who watch together share them."""
         self._made_at = -1
 
@@ -86,8 +86,10 @@ class TimelineApi:
         ends_at = now() + STREAM_SECONDS
         tick, unsent = watching.num_ticks, QUIET_TICKS
         with watching.watching():
-            while now() < ends_at and not watching.closing:
+            while now() < ends_at:
                 tick = await watching.tick(tick)
+                if watching.closing:
+                    break
                 content, after = self._frame(tick, cursor, caller)
                 unsent += 1
                 if unsent > QUIET_TICKS or after != cursor or watching.busy:
@@ -99,10 +101,11 @@ class TimelineApi:
         """The frame as JSON, and the cursor after it."""
         if tick != self._made_at:
             self._made, self._made_at = {}, tick
-        frame = self._made.get((caller, cursor))
-        if frame is None:
-            frame = self._made[caller, cursor] = to_json(self._frames.frame(cursor, caller))
-        return frame, self._frames.cursor
+        made = self._made.get((caller, cursor))
+        if made is None:
+            frame = self._frames.frame(cursor, caller)
+            made = self._made[caller, cursor] = to_json(frame), frame["cursor"]
+        return made
 
 
 class FrameStream(Response):

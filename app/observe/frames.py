@@ -3,7 +3,8 @@
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from app.observe.news import ToldBatch, ToldJob, ToldRunning
@@ -37,9 +38,11 @@ def read_cursor(cursor: str) -> dict[str, At]:
     return told
 
 
-def write_cursor(sources: Iterable[Source]) -> str:
-    """The cursor of one who has been told everything."""
-    return ",".join(f"{source.id}:{source.batches.last}:{source.jobs.last}" for source in sources)
+def write_cursor(sources: Iterable[Source], told: Mapping[str, At]) -> str:
+    """The cursor of one who has been told everything of these, and so much of others, which may be late."""
+    at = {source.id: At(source.batches.last, source.jobs.last) for source in sources}
+    at |= {id_: place for id_, place in told.items() if id_ not in at}
+    return ",".join(f"{id_}:{place.batches}:{place.jobs}" for id_, place in islice(at.items(), MAX_SOURCES))
 
 
 class Frames:
@@ -50,11 +53,6 @@ class Frames:
         self._watching = watching
         self._units = units
 
-    @property
-    def cursor(self) -> str:
-        """How far one is who has been told everything."""
-        return write_cursor(self._watching.sources.values())
-
     def frame(self, cursor: str, caller: str) -> dict[str, Any]:
         """What is new since the cursor. Of others' batches it tells when and where they ran, of their jobs nothing."""
         watching = self._watching
@@ -64,7 +62,7 @@ class Frames:
         running = [each for source in sources for each in source.running]
         unfinished = [job for source in sources for job in source.unfinished]
         frame: dict[str, Any] = {
-            "cursor": self.cursor,
+            "cursor": write_cursor(sources, told),
             "now": _ms(watching.now),
             "gap": gap,
             "silent": watching.num_silent,
@@ -180,7 +178,7 @@ def _batch(batch: ToldBatch, caller: str) -> list[Any]:
         _ms(batch.began_at),
         _ms(batch.ended_at),
         _ms(batch.compute_seconds),
-        batch.num_units if mine else 0,
+        batch.job_units if mine else 0,
         batch.attempts if mine else 1,
         batch.outcome,
         batch.num_jobs if mine else 1,
@@ -194,8 +192,8 @@ def _running(running: ToldRunning, caller: str) -> list[Any]:
         running.job_id if mine else None,
         running.kernel if mine else None,
         _ms(running.began_at),
-        _ms(running.predicted_seconds),
-        running.num_units if mine else 0,
+        _ms(running.predicted_seconds) if mine else 0,
+        running.job_units if mine else 0,
         running.attempts if mine else 1,
         int(running.late),
         running.num_jobs if mine else 1,

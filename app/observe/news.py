@@ -40,7 +40,7 @@ class ToldBatch(NamedTuple):
     began_at: float
     ended_at: float
     compute_seconds: float
-    num_units: int
+    job_units: int
     attempts: int
     outcome: str
     num_jobs: int
@@ -55,7 +55,7 @@ class ToldRunning(NamedTuple):
     kernel: str
     began_at: float
     predicted_seconds: float
-    num_units: int
+    job_units: int
     attempts: int
     late: bool
     num_jobs: int

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -19,7 +19,8 @@ MAX_JOBS = 200
 MAX_BATCH_RECORDS = 50_000
 """Of all the remembered jobs together, about 10 MB; those of the oldest jobs go first."""
 HISTORY_SECONDS = 60.0
-"""How far back the first news go."""
+MOST_AT_FIRST = 2_000
+"""How far back the first news go, and how many batches they tell at most."""
 
 STAGES = {
     JobOutcome.SUCCEEDED: Stage.SUCCEEDED,
@@ -82,7 +83,7 @@ class Timeline:
                 batch.dispatched_at,
                 batch.ended_at,
                 batch.compute_seconds,
-                batch.num_units,
+                batch.job_units,
                 batch.attempts,
                 batch.outcome,
                 batch.num_jobs,
@@ -122,7 +123,8 @@ class Timeline:
             batches = _last(self._batches, self._num_batches - since.batches_at)
             jobs = _last(self._jobs, self._num_jobs - since.jobs_at)
         else:
-            batches = [batch for batch in self._batches if batch.ended_at >= now - HISTORY_SECONDS]
+            newest = _last(self._batches, MOST_AT_FIRST)
+            batches = [batch for batch in newest if batch.ended_at >= now - HISTORY_SECONDS]
             jobs = list(self._jobs)
         return News(
             source=self._source,
@@ -132,7 +134,7 @@ class Timeline:
             batches=tuple(batches),
             jobs=tuple(job.told for job in jobs),
             running=tuple(map(_running, shown.running_batches)),
-            unfinished=tuple(self._unfinished(job) for job in islice(shown.running_jobs, MAX_JOBS)),
+            unfinished=tuple(map(self._unfinished, _first_of_each_caller(shown.running_jobs))),
             totals=Totals(dict(self._units), self._num_jobs, self._busy_seconds),
         )
 
@@ -183,6 +185,15 @@ class Timeline:
         )
 
 
+def _first_of_each_caller(jobs: Iterable[RunningJob]) -> Iterator[RunningJob]:
+    """As many as are shown, of each: nobody's are left out because others have more."""
+    number: Counter[str] = Counter()
+    for job in jobs:
+        number[job.job.caller] += 1
+        if number[job.job.caller] <= MAX_JOBS:
+            yield job
+
+
 def _last(items: deque[T], number: int) -> list[T]:
     return list(islice(items, max(0, len(items) - number), None))
 
@@ -196,5 +207,5 @@ def _running(batch: RunningBatch) -> ToldRunning:
     job = batch.job
     return ToldRunning(
         batch.worker_id, job.job_id, job.caller, job.task.kernel, batch.dispatched_at,
-        batch.predicted_seconds, batch.num_units, batch.attempts, batch.late, batch.num_jobs,
+        batch.predicted_seconds, batch.job_units, batch.attempts, batch.late, batch.num_jobs,
     )  # fmt: skip

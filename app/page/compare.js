@@ -55,6 +55,12 @@ export class Compare {
     this.#fields.fill(values);
   }
 
+  /** Its result is somebody else's now. */
+  forget() {
+    this.#running?.abort();
+    by("compare-result").hidden = true;
+  }
+
   focus() {
     by("compare").scrollIntoView({ block: "nearest" });
     this.#fields?.first?.focus();

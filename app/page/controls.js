@@ -154,6 +154,13 @@ export class Controls {
     this.timeline.chosen = batch && { worker: batch.worker, start: batch.start };
   }
 
+  /** What was chosen is somebody else's now. */
+  forget() {
+    this.timeline.worker = null;
+    this.#keep(null);
+    this.describe(null);
+  }
+
   #chooseWorker(step) {
     const { rows, worker } = this.timeline;
     const at = Math.max(0, Math.min(rows.length - 1, rows.indexOf(worker) + step));
@@ -164,7 +171,7 @@ export class Controls {
   }
 
   #chooseBatch(step) {
-    if (this.timeline.worker === null) return this.#chooseWorker(1);
+    if (!this.timeline.rows.includes(this.timeline.worker)) return this.#chooseWorker(1); // none, or one that is gone
     const batches = this.timeline.batchesOf(this.timeline.worker);
     const at = batches.findIndex(({ start }) => start === this.timeline.chosen?.start);
     return this.#take(at < 0 ? batches.at(-1) : (batches[at + step] ?? batches[at]));

@@ -90,7 +90,8 @@ function inputFor(field, id) {
   });
 }
 
-function hintOf({ hint, minimum, maximum, type }) {
+function hintOf({ hint: said, minimum, maximum, type }) {
+  const hint = said.replace(/\bnull:/g, "empty:");
   const numeric = type === "integer" || type === "number";
   if (!numeric || maximum === undefined) return hint;
   const bounds = minimum === undefined ? `at most ${count(maximum)}` : `${count(minimum)} to ${count(maximum)}`;

@@ -93,7 +93,7 @@ export class JobView {
     by("job-trace").disabled = !this.#story;
     if (!job) return;
     const batches = this.#story ? this.#story.batches : batchesKnown(this.store, job);
-    const seconds = job.total_seconds ?? (this.store.now - job.accepted_at) / 1e3;
+    const seconds = job.total_seconds ?? ((job.ended_at ?? this.store.now) - job.accepted_at) / 1e3;
     this.runs.show(
       batches.length ? [{ name: "", unit: job.unit, colour: this.store.colourOf(job.id), seconds, batches }] : [],
     );
@@ -115,7 +115,8 @@ export class JobView {
     by("job-curl-field").hidden = !request;
     if (!request) return;
     const address = new URL(job.kernel, new URL(".", location.href)).href;
-    by("job-curl").value = curlOf(address, request, { keyed: this.api.keys.key !== null, durable: job.durable });
+    const asked = job.execution === "local" ? { ...request, execution: "local" } : request; // one run of a comparison
+    by("job-curl").value = curlOf(address, asked, { keyed: this.api.keys.key !== null, durable: job.durable });
   }
 
   async #copy(button, field) {
@@ -143,7 +144,7 @@ export class JobView {
 }
 
 function factsOf(job, store) {
-  const elapsed = job.total_seconds ?? (store.now - job.accepted_at) / 1e3;
+  const elapsed = job.total_seconds ?? ((job.ended_at ?? store.now) - job.accepted_at) / 1e3;
   const state = job.state === "running" ? `running, ${percent(Math.min(job.progress, 0.99))}` : stateWord(job);
   const facts = [
     ["Kernel", job.kernel],

@@ -53,7 +53,7 @@ export class Jobs {
         : many(chosen.length, "job"),
     );
     by("jobs-empty").hidden = chosen.length > 0;
-    setText(by("jobs-empty"), this.store.jobs.length ? "No job is like that." : "No job has been posted yet.");
+    setText(by("jobs-empty"), this.store.jobs.length ? "No job matches." : "No job has been posted yet.");
     setText(by("jobs-durable"), durableWords(this.store.durable));
   }
 
@@ -109,7 +109,7 @@ class Row {
     if (running) this.bar.value = job.progress;
     setText(this.problem, problemWords(job));
     this.cancel.hidden = !(job.durable && isUnfinished(job));
-    setText(this.time, duration(job.total_seconds ?? (store.now - job.accepted_at) / 1e3));
+    setText(this.time, duration(job.total_seconds ?? ((job.ended_at ?? store.now) - job.accepted_at) / 1e3));
     setText(this.workers, job.num_workers ? amount(job.num_workers) : "");
     setText(this.batches, batchesOf(job));
   }
@@ -122,6 +122,7 @@ function batchesOf(job) {
 
 /** How long it will take, if the rest goes as what is done. */
 function left(job, now) {
+  if (job.durable) return ""; // it may have waited for hours, and its own answer tells when it will be done
   const elapsed = (now - job.accepted_at) / 1e3;
   if (job.progress < 0.02 || elapsed < 0.5) return "";
   return `${duration((elapsed * (1 - job.progress)) / job.progress)} left`;

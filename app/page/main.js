@@ -38,7 +38,8 @@ const keys = new Keys((key) => {
   if (!begun) return;
   feed.forget("The key is forgotten.");
   jobView.close();
-  by("compare-result").hidden = true;
+  compare.forget();
+  controls.forget();
   controls.follow();
   if (key !== null) feed.start();
 });
@@ -64,12 +65,17 @@ const feed = new Feed({
   on: {
     frame: take,
     state: (state, sentence, retryAt) => status.feed(state, sentence, retryAt),
-    restart: () => store.clear(),
+    restart: () => {
+      store.clear();
+      change(true);
+    },
   },
 });
 let begun = false;
 let keyed = false;
 let linked = false;
+let reading = null; // of the OpenAPI document
+let hasRead = false;
 let stale = false; // more than the timeline has to be shown anew
 
 /** The latest moment that can be drawn: a second ago, and never after what the last frame knew. */
@@ -89,6 +95,7 @@ function take(frame) {
   store.take(frame);
   status.service(store);
   jobView.refresh();
+  if (!hasRead) readDocument(); // it could not be had when the page began
   if (!view.paused) change(false);
   if (!linked) followLink(); // now it is known which jobs there are
   linked = true;
@@ -139,15 +146,20 @@ async function cancel(id) {
 }
 
 /** What can be asked here, and whether it takes a key: told before anything is refused. */
-async function readDocument() {
+function readDocument() {
+  reading ??= tryToRead().finally(() => (reading = null));
+  return reading;
+}
+
+async function tryToRead() {
   try {
     const document = await api.json("openapi.json");
+    hasRead = true;
     compare.offer(document);
     keyed = needsKey(document);
     await askForKey();
-    return true;
   } catch {
-    return false; // the feed says why, and it is read again
+    // The feed says why, and with its next frame it is read again.
   }
 }
 
@@ -156,10 +168,9 @@ async function askForKey() {
 }
 
 async function begin() {
-  const read = await readDocument();
+  await readDocument();
   begun = true;
   if (document.visibilityState === "visible") feed.start();
-  if (!read) by("connect").addEventListener("click", readDocument, { once: true });
 }
 
 document.addEventListener("visibilitychange", () => {

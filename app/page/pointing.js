@@ -43,6 +43,7 @@ export class Pointing {
   }
 
   #move(event) {
+    if (event.pointerType === "mouse" && !(event.buttons & 1)) this.#down.delete(event.pointerId); // let go outside
     const before = this.#down.get(event.pointerId);
     if (before === undefined) {
       if (event.pointerType === "mouse") this.on.hover(this.#place(event));

@@ -42,6 +42,8 @@ export function history(frame) {
 
 /** What the frame itself tells of the second before this moment. */
 function told(frame, to) {
+  const isPartial = frame.density?.length || frame.batches.some(([, job]) => job === null);
+  if (isPartial) return { jobs: null, units: {} }; // of what is not told, nobody knows how much it was
   const ended = frame.jobs.map((job) => job.ended_at).filter((at) => at !== null);
   const known = ended.length < MOST_JOBS_TOLD ? -Infinity : Math.min(...ended);
   const jobs = ended.filter((at) => at > to - STEP_MS && at <= to).length;

@@ -83,10 +83,10 @@ export class Status {
     const missing = [];
     if (store.gap)
       missing.push(
-        `${many(store.gap, "batch is", "batches are")} not shown: they came faster than this page could be told.`,
+        `${many(store.gap, "batch is", "batches are")} not shown: the service no longer remembered them.`,
       );
     if (store.silent)
-      missing.push(`${many(store.silent, "part")} of the service did not answer in time: its batches may be missing.`);
+      missing.push(`${many(store.silent, "part")} of the service did not answer in time: some batches may be missing.`);
     setText(by("missing"), missing.join(" "));
     by("missing").hidden = !missing.length;
   }

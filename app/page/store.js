@@ -67,6 +67,7 @@ export class Store {
     this.series.clear();
     this.jobs = [];
     this.lastEnd = -Infinity;
+    this.gap = 0;
   }
 
   /** A job's colour, its own while it is among the last 2,048. */

@@ -55,6 +55,11 @@ class Piece:
         """Whether its result is still needed."""
         return not self.returned and self.live_job.alive
 
+    @property
+    def num_units(self) -> int:
+        """In all lines of all its segments."""
+        return sum((segment.stop - segment.start) * segment.count for segment in self.segments)
+
     def again(self, segment: Segment, line: int, wrong_worker_id: str) -> "Piece":
         """One segment of this piece, which failed its check, as a piece of its own."""
         piece = Piece(self.live_job, (segment,), line, 0.0, self.lane)

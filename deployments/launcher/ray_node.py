@@ -38,7 +38,7 @@ def start_ray(num_cpus: int, folder: Path, metrics_port: int, *, verbose: bool) 
                 _temp_dir=str(folder / RAY),
                 _metrics_export_port=metrics_port,
             )
-    except (OSError, RuntimeError, ValueError, RayError) as error:
+    except (AttributeError, OSError, RuntimeError, ValueError, RayError) as error:
         raise LaunchError(f"Ray did not start: {last_line(error)}") from None
     except Exception as error:  # noqa: BLE001 (Ray raises a bare one when its node took 30 s, on a busy machine)
         raise RetryError(f"Ray did not start: {last_line(error)}") from None

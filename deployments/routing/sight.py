@@ -2,22 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
 
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from app.errors import JobsUnavailableError
-from app.observe.news import JobStory, News, Since
+from app.observe.news import JobStory, Since
 from app.observe.timeline import Shown, Timeline
-from app.observe.watching import Heard, Watching
+from app.observe.watching import Gathered, Heard, Watching
 from app.status import PoolStatus
-from deployments.routing.keeper_calls import KeeperCalls
+from deployments.routing.keeper_calls import LOST, KeeperCalls
 
 ASK_SECONDS = 0.4
 """How long the others may take: they are asked twice a second."""
+UNLISTED_ROUNDS = 2
+
+
+class Reply(NamedTuple):
+    """What somebody has answered."""
+
+    answer: Any
+    answered_at: float
+    """In the middle between call and return, by this process's clock."""
 
 
 class ServiceSight:
@@ -37,6 +44,8 @@ class ServiceSight:
         self._ingresses = ingresses
         self._keeper = keeper
         self._watching = Watching(self._gather, read_pool)
+        self._num_unlisted = 0
+        """For how many rounds this ingress has not answered itself."""
 
     @property
     def watching(self) -> Watching:
@@ -47,7 +56,7 @@ class ServiceSight:
         """The same."""
         if (story := self._timeline.story(job_id, caller)) is None:
             others = await self._ask("timeline_story", job_id, caller)
-            story = next((each for each in others if each is not None), None)
+            story = next((reply.answer for reply in others if reply is not None and reply.answer is not None), None)
         if story is None and self._keeper is not None:
             try:
                 story = await self._keeper.timeline_story(job_id, caller)
@@ -55,31 +64,45 @@ class ServiceSight:
                 return None
         return None if story is None else story.shifted(self._watching.now - story.now)
 
-    async def _gather(self, known: Mapping[str, Since]) -> Sequence[Heard]:
-        asked_at = time.perf_counter()
-        others, keeper = await asyncio.gather(self._ask("timeline_news", dict(known)), self._ask_keeper(known))
-        answered_at = time.perf_counter()
-        middle = (asked_at + answered_at) / 2
+    async def _gather(self, known: Mapping[str, Since]) -> Gathered:
         own = self._timeline.since(known, self._shown)
+        # This one asks itself too, but has nothing more to tell.
+        ask = dict(known) | {own.source: Since(own.batches_at, own.jobs_at)}
+        ingresses, keeper = await asyncio.gather(self._ask("timeline_news", ask), self._ask_keeper(ask))
+        replies = [*ingresses, *keeper]
+        others = {reply.answer.source: Heard(reply.answer, reply.answered_at) for reply in replies if reply is not None}
         # Serve tells a replica nothing before it stops it, and waits for its requests; but it no longer lists it.
-        self._watching.closing = bool(others) and own.source not in {news.source for news in others}
-        heard = {news.source: Heard(news, middle) for news in (*others, *keeper)}
-        return list((heard | {own.source: Heard(own, own.now)}).values())
+        self._num_unlisted = self._num_unlisted + 1 if others and own.source not in others else 0
+        self._watching.closing = self._num_unlisted >= UNLISTED_ROUNDS
+        return Gathered([*(others | {own.source: Heard(own, own.now)}).values()], replies.count(None))
 
-    async def _ask_keeper(self, known: Mapping[str, Since]) -> list[News]:
-        if self._keeper is None:
-            return []
+    async def _ask_keeper(self, known: dict[str, Since]) -> list[Reply | None]:
+        return [] if self._keeper is None else [await _timed(self._keeper.timeline_news(known))]
+
+    async def _ask(self, method: str, *arguments: Any) -> list[Reply | None]:
+        """What each ingress answers, this one too; None of those that take too long."""
+        broadcast = self._ingresses.broadcast(method, *arguments)
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                return [await self._keeper.timeline_news(dict(known))]
-        except (TimeoutError, JobsUnavailableError):
+                # Its public method answers nothing at all if one of them is late.
+                calls = await broadcast._fetch_replica_results_async()  # noqa: SLF001
+        except LOST:
             return []
+        answers = (call.get_async() for call in calls)  # type: ignore[no-untyped-call]
+        return await asyncio.gather(*map(_timed, answers))
 
-    async def _ask(self, method: str, *arguments: Any) -> list[Any]:
-        """What each ingress answers, this one too; nothing if it takes too long."""
-        try:
-            broadcast = self._ingresses.broadcast(method, *arguments)
-            replies = await broadcast.results_async(timeout_s=ASK_SECONDS, return_exceptions=True)
-        except (TimeoutError, RayError, RayServeException):
-            return []
-        return [reply for reply in replies if not isinstance(reply, BaseException)]
+
+async def _timed(call: Awaitable[Any]) -> Reply | None:
+    """What it answers; None if it fails, or takes too long."""
+    asked_at = time.perf_counter()
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            answer = await call
+    except (JobsUnavailableError, *LOST):
+        return None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return None  # not us: the replica is being stopped, and Serve reports it so
+    return Reply(answer, (asked_at + time.perf_counter()) / 2)

@@ -84,7 +84,7 @@ class Client(httpx.AsyncClient):
         self.dispatcher = Dispatcher(noted, settings, clock=clock, observer=timeline)
         self.dispatcher.set_workers(workers)
         read_pool = read_pool or pool_of(WorkerStatus("worker-1", "node"))
-        self.sight = OwnSight(timeline, self.dispatcher, read_pool, clock)
+        self.sight = OwnSight(timeline, self.dispatcher, read_pool, clock, clock)
         app = create_app(self.dispatcher, settings, read_pool, keys, durable=durable, sight=self.sight)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
         super().__init__(transport=transport, base_url="http://service")

@@ -260,9 +260,10 @@ async def test_above_so_many_batches_a_frame_tells_how_busy_each_worker_was() ->
         return await compute_batch(worker_id, batch)
 
     client = Client(Settings(max_queued_jobs=5000, max_queued_seconds=1e6), run_batch=slowly)
+    cursor = (await client.get("/timeline")).json()["cursor"]
     for _ in range(2100):
         await client.post("/fibonacci", json={"sequence_size": 10, "num_sequences": 1})
-    frame = (await client.get("/timeline")).json()
+    frame = (await client.get("/timeline", params={"after": cursor})).json()
     assert frame["batches"] == []
     assert sum(row[4] for row in frame["density"]) == 2100
     assert all(0 <= row[3] <= 1 for row in frame["density"])

@@ -88,7 +88,7 @@ def test_the_filter_finds_jobs_by_state_and_by_id(client: httpx.Client, service:
     opened.page.locator("#jobs-text").fill(job["job_id"][:8])
     wait_until(lambda: len(opened.jobs()) == 1, 5, "one is left")
     opened.page.locator("#jobs-state").select_option("cancelled")
-    wait_until(lambda: opened.text("#jobs-empty") == "No job is like that.", 5, "none is left")
+    wait_until(lambda: opened.text("#jobs-empty") == "No job matches.", 5, "none is left")
 
 
 def test_a_durable_job_has_its_progress_a_link_and_can_be_cancelled(

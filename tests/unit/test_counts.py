@@ -24,7 +24,7 @@ from tests.tasks import job_of, segment
 
 OPERATE = Path(__file__).parents[2] / "docs/operate.md"
 JOB = job_of(1_000)
-CAME_BACK = EndedBatch("w", "node", JOB, 1, 1_000, 1, BatchOutcome.OK, 10.0, 11.0, 0.5, 0.1, 0.4, 0.3)
+CAME_BACK = EndedBatch("w", "node", JOB, 1, 1_000, 1_000, 1, BatchOutcome.OK, 10.0, 11.0, 0.5, 0.1, 0.4, 0.3)
 LOST = CAME_BACK._replace(node_id="", outcome=BatchOutcome.LOST, queued_seconds=0.0, compute_seconds=0.0)
 TIMING = Timing(0.2, 0.05, 0.125, 1, 1, 0.25)
 RESULT = JobResult(JOB, [1_000], Part(), 1, 0, TIMING, [])

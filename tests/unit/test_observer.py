@@ -80,6 +80,7 @@ def test_lost_batches_are_told_and_why_they_go_again() -> None:
         assert Counter(notes.causes) == {RetryCause.LOST: lost}
         assert {batch.worker_id for batch in notes.batches if batch.outcome is BatchOutcome.LOST} == {"w1"}
         assert all(not batch.node_id for batch in notes.batches if batch.outcome is BatchOutcome.LOST)
+        assert {batch.attempts for batch in notes.batches if batch.outcome is BatchOutcome.LOST} == {1}
         assert {batch.attempts for batch in notes.batches} == {1, 2}
 
     run_virtually(main())

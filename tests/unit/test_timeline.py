@@ -1,7 +1,7 @@
 """What the timeline remembers, and tells those who ask; what an ingress that is watched makes of it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from app.observe.frames import Frames, read_cursor
 from app.observe.news import News, Since, Stage
 from app.observe.timeline import HISTORY_SECONDS, MAX_BATCH_RECORDS, MAX_BATCHES, MAX_JOBS, Timeline
-from app.observe.watching import FORGET_SECONDS, Heard, Watching
+from app.observe.watching import FORGET_SECONDS, MOST_AT_ONCE, Gathered, Heard, Watching
 from app.observer import BatchOutcome, EndedBatch, EndedJob, JobOutcome, RunningBatch, RunningJob
 from app.status import PoolStatus
 from harness.virtual_time import run_virtually
@@ -29,7 +29,9 @@ class Shown:
 def batch(ended_at: float, worker_id: str = "w", caller: str = "") -> EndedBatch:
     """A batch of half a second."""
     asked = replace(job_of(10, job_id="j"), caller=caller)
-    return EndedBatch(worker_id, "node", asked, 1, 10, 1, BatchOutcome.OK, ended_at - 0.5, ended_at, 0.4, 0.1, 0.4, 0.4)
+    return EndedBatch(
+        worker_id, "node", asked, 1, 10, 10, 1, BatchOutcome.OK, ended_at - 0.5, ended_at, 0.4, 0.1, 0.4, 0.4
+    )
 
 
 def ended(job_id: str = "j", caller: str = "") -> EndedJob:
@@ -104,11 +106,11 @@ class Others:
         self.silent: set[str] = set()
         self.num_asked = 0
 
-    async def gather(self, known: Mapping[str, Since]) -> Sequence[Heard]:
+    async def gather(self, known: Mapping[str, Since]) -> Gathered:
         self.num_asked += 1
         now = asyncio.get_running_loop().time()
         answering = [timeline for name, timeline in self.timelines.items() if name not in self.silent]
-        return [Heard(told(timeline, known), now) for timeline in answering]
+        return Gathered([Heard(told(timeline, known), now) for timeline in answering])
 
 
 async def no_pool() -> PoolStatus:
@@ -116,7 +118,8 @@ async def no_pool() -> PoolStatus:
 
 
 def watching_of(others: Others) -> Watching:
-    return Watching(others.gather, no_pool, asyncio.get_running_loop().time)
+    clock = asyncio.get_running_loop().time
+    return Watching(others.gather, no_pool, clock, clock)
 
 
 def test_all_are_gathered_and_their_clocks_are_put_right() -> None:
@@ -141,7 +144,7 @@ def test_a_cursor_of_another_ingress_is_gone_on_with() -> None:
         here, there = watching_of(others), watching_of(others)
         with here.watching():
             await here.tick(0)
-            cursor = Frames(here, {}).cursor
+            cursor = Frames(here, {}).frame("", "")["cursor"]
         others.timelines["b"].batch_ended(batch(49.0))
         with there.watching():
             await there.tick(0)
@@ -152,20 +155,56 @@ def test_a_cursor_of_another_ingress_is_gone_on_with() -> None:
     run_virtually(main())
 
 
+def test_a_cursor_keeps_what_was_told_of_one_who_is_late() -> None:
+    async def main() -> None:
+        others = Others("a", "b")
+        for timeline in others.timelines.values():
+            timeline.batch_ended(batch(48.0))
+        here, there = watching_of(others), watching_of(others)
+        with here.watching():
+            await here.tick(0)
+            cursor = Frames(here, {}).frame("", "")["cursor"]
+        others.silent.add("b")
+        with there.watching():
+            tick = await there.tick(0)
+            cursor = Frames(there, {}).frame(cursor, "")["cursor"]
+            others.silent.clear()
+            await there.tick(tick)
+            assert Frames(there, {}).frame(cursor, "")["batches"] == []
+
+    run_virtually(main())
+
+
+def test_after_the_clock_was_put_right_times_are_told_by_it() -> None:
+    async def main() -> None:
+        others = Others("a")
+        wall = {"ahead": 0.0}
+        clock = asyncio.get_running_loop().time
+        watching = Watching(others.gather, no_pool, clock, lambda: clock() + wall["ahead"])
+        with watching.watching():
+            tick = await watching.tick(0)
+            before = Frames(watching, {}).frame("", "")["now"]
+            wall["ahead"] = 3600.0
+            await watching.tick(tick)
+            assert Frames(watching, {}).frame("", "")["now"] - before == pytest.approx(3_600_500, abs=100)
+
+    run_virtually(main())
+
+
 def test_what_was_forgotten_meanwhile_is_told_as_a_gap() -> None:
     async def main() -> None:
         others = Others("a")
         watching = watching_of(others)
         with watching.watching():
             tick = await watching.tick(0)
-            cursor = Frames(watching, {}).cursor
+            cursor = Frames(watching, {}).frame("", "")["cursor"]
             for _ in range(MAX_BATCHES + 7):
                 others.timelines["a"].batch_ended(batch(49.0))
             await watching.tick(tick)
             frame = Frames(watching, {}).frame(cursor, "")
-        assert frame["gap"] == 7
+        assert frame["gap"] == MAX_BATCHES + 7 - MOST_AT_ONCE
         assert frame["batches"] == []
-        assert sum(row[4] for row in frame["density"]) == MAX_BATCHES
+        assert sum(row[4] for row in frame["density"]) == MOST_AT_ONCE
 
     run_virtually(main())
 
@@ -191,15 +230,17 @@ def test_one_who_raises_does_not_end_it() -> None:
         others = Others("a")
         watching = watching_of(others)
 
-        async def fail(known: Mapping[str, Since]) -> Sequence[Heard]:
+        async def fail(known: Mapping[str, Since]) -> Gathered:
             raise RuntimeError("a bug")
 
         with watching.watching():
             tick = await watching.tick(0)
             watching._gather = fail
             tick = await watching.tick(tick)
+            assert Frames(watching, {}).frame("", "")["silent"] == 1
             watching._gather = others.gather
             await watching.tick(tick)
+            assert Frames(watching, {}).frame("", "")["silent"] == 0
 
     run_virtually(main())
 
