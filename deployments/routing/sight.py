@@ -85,7 +85,7 @@ class ServiceSight:
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 # Its public method answers nothing at all if one of them is late.
-                calls = await broadcast._fetch_replica_results_async()  # noqa: SLF001
+                calls = await broadcast._fetch_replica_results_async()  # noqa: SLF001 (nothing public gives the calls one by one)
         except LOST:
             return []
         answers = (call.get_async() for call in calls)  # type: ignore[no-untyped-call]
