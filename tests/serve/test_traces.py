@@ -117,9 +117,12 @@ def test_a_durable_job_is_traced_until_it_is_accepted(traced: Traced) -> None:
 
 
 def test_a_lost_job_leaves_a_line_of_json_and_an_error(traced: Traced) -> None:
-    for process in workers(traced.service.process.pid):
-        process.kill()
-    answer, trace, _ = traced.post(TINY)
+    for _ in range(5):  # one that was killed before may be replaced just now, in time for the job
+        for process in workers(traced.service.process.pid):
+            process.kill()
+        answer, trace, _ = traced.post(TINY)
+        if answer.status_code == 503:
+            break
     assert answer.status_code == 503
     line = line_of(traced.service, answer.headers["x-request-id"])
     assert (line["outcome"], line["error"], line["durable"]) == ("lost", "no-worker", False)
