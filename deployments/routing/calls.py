@@ -13,6 +13,7 @@ from app.errors import WorkerLostError
 from app.job import Batch, BatchResult
 from app.status import WorkerStatus
 from deployments.routing import roster
+from deployments.routing.cancelling import is_ours
 
 LOST = (RayError, AioRpcError)
 """What a call raises if the worker died, is stopping or cannot be reached."""
@@ -66,8 +67,7 @@ class Workers:
         except (TimeoutError, *LOST):
             return silent
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_ours():
                 raise
-            return silent  # not us: the worker is being stopped, and Serve reports it so
+            return silent
         return status

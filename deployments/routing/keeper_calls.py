@@ -16,6 +16,7 @@ from app.durable.service import Submitted
 from app.errors import JobError, JobsUnavailableError
 from app.observe.news import JobStory, News, Since
 from app.status import DurableCounts
+from deployments.routing.cancelling import is_ours
 
 CALL_SECONDS = 2.0
 """A handle waits without end while there is no replica."""
@@ -111,8 +112,6 @@ class KeeperCalls:
         except LOST:
             response.cancel()  # if it waits for a keeper still, it must not be sent to the next one later
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_ours():
                 raise
-            # Not us: the keeper is being stopped, and Serve reports it so.
         return Failure(JobsUnavailableError(REPLACED))

@@ -12,6 +12,7 @@ from app.observe.news import JobStory, Since
 from app.observe.timeline import Shown, Timeline
 from app.observe.watching import Gathered, Heard, Watching
 from app.status import PoolStatus
+from deployments.routing.cancelling import is_ours
 from deployments.routing.keeper_calls import LOST, KeeperCalls
 
 ASK_SECONDS = 0.4
@@ -69,25 +70,26 @@ class ServiceSight:
         # This one asks itself too, but has nothing more to tell.
         ask = dict(known) | {own.source: Since(own.batches_at, own.jobs_at)}
         ingresses, keeper = await asyncio.gather(self._ask("timeline_news", ask), self._ask_keeper(ask))
-        replies = [*ingresses, *keeper]
-        others = {reply.answer.source: Heard(reply.answer, reply.answered_at) for reply in replies if reply is not None}
         # Serve tells a replica nothing before it stops it, and waits for its requests; but it no longer lists it.
-        self._num_unlisted = self._num_unlisted + 1 if others and own.source not in others else 0
+        listed = {reply.answer.source for reply in ingresses if reply is not None}
+        self._num_unlisted = self._num_unlisted + 1 if listed and own.source not in listed else 0
         self._watching.closing = self._num_unlisted >= UNLISTED_ROUNDS
-        return Gathered([*(others | {own.source: Heard(own, own.now)}).values()], replies.count(None))
+        replies = [*ingresses, *keeper]
+        heard = {reply.answer.source: Heard(reply.answer, reply.answered_at) for reply in replies if reply is not None}
+        return Gathered([*(heard | {own.source: Heard(own, own.now)}).values()], replies.count(None))
 
     async def _ask_keeper(self, known: dict[str, Since]) -> list[Reply | None]:
         return [] if self._keeper is None else [await _timed(self._keeper.timeline_news(known))]
 
     async def _ask(self, method: str, *arguments: Any) -> list[Reply | None]:
-        """What each ingress answers, this one too; None of those that take too long."""
+        """What each ingress answers, this one too; None of those that take too long, and once if there is no list."""
         broadcast = self._ingresses.broadcast(method, *arguments)
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 # Its public method answers nothing at all if one of them is late.
                 calls = await broadcast._fetch_replica_results_async()  # noqa: SLF001 (nothing public gives the calls one by one)
         except LOST:
-            return []
+            return [None]
         answers = (call.get_async() for call in calls)  # type: ignore[no-untyped-call]
         return await asyncio.gather(*map(_timed, answers))
 
@@ -101,8 +103,7 @@ async def _timed(call: Awaitable[Any]) -> Reply | None:
     except (JobsUnavailableError, *LOST):
         return None
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if is_ours():
             raise
-        return None  # not us: the replica is being stopped, and Serve reports it so
+        return None
     return Reply(answer, (asked_at + time.perf_counter()) / 2)

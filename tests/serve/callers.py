@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ import httpx
 from harness import bounds
 from harness.callers import answer_of, open_request
 from harness.processes import wait_until
+from harness.raw_socket import RawConnection, request
 from harness.service import Service
 
 
@@ -20,6 +22,16 @@ def make_key(name: str) -> tuple[str, str]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     key, line = [text.strip() for text in done.stdout.splitlines() if text.startswith("  ")]
     return key, line
+
+
+def leave_a_job(service: Service, client: httpx.Client) -> str:
+    """The request id of a caller that has left its job."""
+    request_id = uuid.uuid4().hex
+    with RawConnection(service.url) as connection:
+        body = b'{"sequence_size": 10000000, "num_sequences": 1}'
+        connection.send(request(body, headers=b"X-Request-Id: " + request_id.encode() + b"\r\n"))
+        wait_until(lambda: client.get("/pool").json()["unfinished_jobs"] == 1, 10, "the job runs")
+    return request_id
 
 
 def assert_short_jobs_are_short(client: httpx.Client) -> None:

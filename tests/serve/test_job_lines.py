@@ -1,13 +1,12 @@
 """Each job leaves one line in the file beside the log of its replica."""
 
 import re
-import uuid
 
 import httpx
 
 from harness.processes import wait_until
-from harness.raw_socket import RawConnection, request
 from harness.service import Service
+from tests.serve.callers import leave_a_job
 from tests.serve.job_lines import line_of, lines_with
 
 JOB = {"sequence_size": 1_000, "num_sequences": 3}
@@ -42,12 +41,7 @@ def test_both_jobs_of_a_comparison_leave_one(service: Service, client: httpx.Cli
 
 
 def test_a_job_whose_caller_leaves_leaves_one(service: Service, client: httpx.Client) -> None:
-    request_id = uuid.uuid4().hex
-    with RawConnection(service.url) as connection:
-        body = b'{"sequence_size": 10000000, "num_sequences": 1}'
-        connection.send(request(body, headers=b"X-Request-Id: " + request_id.encode() + b"\r\n"))
-        wait_until(lambda: client.get("/pool").json()["unfinished_jobs"] == 1, 10, "the job runs")
-    line = line_of(service, request_id)
+    line = line_of(service, leave_a_job(service, client))
     assert (line["outcome"], line["error"]) == ("cancelled", "cancelled")
     assert float(line["predicted_seconds"]) > 0
 

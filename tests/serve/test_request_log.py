@@ -6,9 +6,8 @@ import httpx
 
 from harness.callers import LONG_JOB
 from harness.processes import wait_until
-from harness.raw_socket import RawConnection, request
 from harness.service import Service
-from tests.serve.callers import running
+from tests.serve.callers import leave_a_job, running
 
 SLOW_JOB = {"sequence_size": 3_000_000, "num_sequences": 4, "timeout_seconds": 0.5}
 TOO_COSTLY = {"sequence_size": 10_000_000, "num_sequences": 10_000}
@@ -50,12 +49,7 @@ def test_a_refusal_leaves_a_line(service: Service, client: httpx.Client) -> None
 
 
 def test_a_job_whose_caller_leaves_leaves_a_line(service: Service, client: httpx.Client) -> None:
-    request_id = uuid.uuid4().hex
-    with RawConnection(service.url) as connection:
-        body = b'{"sequence_size": 10000000, "num_sequences": 1}'
-        connection.send(request(body, headers=b"X-Request-Id: " + request_id.encode() + b"\r\n"))
-        wait_until(lambda: client.get("/pool").json()["unfinished_jobs"] == 1, 10, "the job runs")
-    line = line_of(service, request_id)
+    line = line_of(service, leave_a_job(service, client))
     assert " 499 job " in line
     assert line.endswith(": Caller left")
 

@@ -136,15 +136,21 @@ def test_all_are_gathered_and_their_clocks_are_put_right() -> None:
     run_virtually(main())
 
 
+async def told_all(others: Others) -> str:
+    """The cursor of one who has watched another ingress, and been told of a batch of each."""
+    for timeline in others.timelines.values():
+        timeline.batch_ended(batch(48.0))
+    elsewhere = watching_of(others)
+    with elsewhere.watching():
+        await elsewhere.tick(0)
+        cursor: str = Frames(elsewhere, {}).frame("", "")["cursor"]
+    return cursor
+
+
 def test_a_cursor_of_another_ingress_is_gone_on_with() -> None:
     async def main() -> None:
         others = Others("a", "b")
-        for timeline in others.timelines.values():
-            timeline.batch_ended(batch(48.0))
-        here, there = watching_of(others), watching_of(others)
-        with here.watching():
-            await here.tick(0)
-            cursor = Frames(here, {}).frame("", "")["cursor"]
+        cursor, there = await told_all(others), watching_of(others)
         others.timelines["b"].batch_ended(batch(49.0))
         with there.watching():
             await there.tick(0)
@@ -158,12 +164,7 @@ def test_a_cursor_of_another_ingress_is_gone_on_with() -> None:
 def test_a_cursor_keeps_what_was_told_of_one_who_is_late() -> None:
     async def main() -> None:
         others = Others("a", "b")
-        for timeline in others.timelines.values():
-            timeline.batch_ended(batch(48.0))
-        here, there = watching_of(others), watching_of(others)
-        with here.watching():
-            await here.tick(0)
-            cursor = Frames(here, {}).frame("", "")["cursor"]
+        cursor, there = await told_all(others), watching_of(others)
         others.silent.add("b")
         with there.watching():
             tick = await there.tick(0)
