@@ -26,6 +26,7 @@ from benchmarks.workloads import (
     FEW_CONNECTIONS,
     IDLE_SECONDS,
     JOBS,
+    SETTLING_SECONDS,
     SMALL_SIZES,
     TINY_JOB,
     WARM_UPS,
@@ -157,6 +158,7 @@ def _measure_small(url: str, size: int, effort: Effort) -> dict[str, float]:
 
 def _idle(root: int) -> dict[str, float]:
     """Memory and CPU of a service that has nothing to do, with all its processes."""
+    time.sleep(SETTLING_SECONDS)
     processes = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
     before, began = _cpu_seconds(processes), time.perf_counter()
     time.sleep(IDLE_SECONDS)

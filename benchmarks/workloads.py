@@ -16,7 +16,9 @@ SMALL_SIZES = (37_000, 60_000, 100_000)
 CONNECTIONS = 32
 FEW_CONNECTIONS = 8
 """(i) Beside ``CONNECTIONS``."""
-IDLE_SECONDS = 5.0
+SETTLING_SECONDS = 5.0
+"""(j) After the first answer: whatever still starts is no part of being idle."""
+IDLE_SECONDS = 10.0
 """(j) How long a service is watched that has nothing to do."""
 WARM_UPS = 3
 """Runs of (a), before any that counts."""
