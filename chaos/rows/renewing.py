@@ -11,7 +11,7 @@ from chaos.durable_load import durable_load
 from chaos.durable_stage import jobs_in
 from chaos.jobs import digest, true_digest
 from chaos.outcome import Check, Outcome
-from chaos.rows.deploying import NEVER_MAX_SIZE, NEW_MAX_SIZE, deploy, max_size
+from chaos.rows.deploying import NEVER_MAX_SIZE, deploy, max_size
 from chaos.rows.keeping import LONG_SECONDS, RATE, SETTLED_SECONDS
 from chaos.stage import Stage
 from chaos.verdict import most_resumed, outcome_of_jobs
@@ -19,6 +19,7 @@ from harness import bounds
 from harness.config import Change, Config, limits_of
 from harness.service import Service
 
+NEW_MAX_SIZE = 9_999_999
 ANOTHER = "another"
 """Is in the reason why a service has no durable jobs while they are another's."""
 BESIDE_SECONDS = 5.0
