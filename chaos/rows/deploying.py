@@ -17,8 +17,6 @@ from chaos.stage import Stage
 from harness.config import Change, Config, changed_config, limits_of
 from harness.processes import alive
 
-SMALLER = 10
-"""Terms less in a new version's largest sequence: so it is a new one also where a row has deployed another before."""
 NEVER_MAX_SIZE = 9_999_998
 """Of the versions that do not come into force."""
 TOKEN_VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")
@@ -27,8 +25,7 @@ TOKEN_VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")
 
 def redeployed(stage: Stage, settle_seconds: float = SETTLE_SECONDS) -> Outcome:
     """Changed settings: new replicas take over from the old ones."""
-
-    new = max_size(stage) - SMALLER
+    new = new_max_size(stage)
 
     def change(config: Config) -> None:
         limits_of(config)["max_sequence_size"] = new
@@ -120,6 +117,11 @@ def attach(stage: Stage, *arguments: str) -> dict[str, Any]:
     )
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report
+
+
+def new_max_size(stage: Stage) -> int:
+    """Another largest sequence: also where a row has deployed before, or has a second go. The same would replace nothing."""
+    return max_size(stage) - 10
 
 
 def max_size(stage: Stage) -> int:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from chaos.jobs import LocalJob
 from chaos.load import all_at_once
 from chaos.outcome import Check, Outcome, outcome_of
-from chaos.rows.deploying import deploy, max_size
+from chaos.rows.deploying import deploy, max_size, new_max_size
 from chaos.rows.serving import HAPROXY, INGRESS, PROCESS_BACK
 from chaos.stage import Stage
 from harness.config import Config, limits_of
@@ -16,14 +16,14 @@ from harness.processes import alive
 SECONDS, LEAST_SECONDS = 240.0, 180.0
 """What the job is to last, and what it has to: well over the two minutes after which Serve ends an old HAProxy."""
 SEQUENCE_SIZE, SAMPLE = 200_000, 60
-NEW_MAX_SIZE = 9_999_997
 
 
 def redeployed_and_killed(stage: Stage) -> Outcome:
     """A redeploy replaces all workers and the ingress without the job, then that ingress's successor is killed."""
+    new = new_max_size(stage)
 
     def change(config: Config) -> None:
-        limits_of(config)["max_sequence_size"] = NEW_MAX_SIZE
+        limits_of(config)["max_sequence_size"] = new
 
     def new_ingresses() -> list[int]:
         return [process.pid for process in stage.processes(INGRESS) if process not in old]
@@ -35,7 +35,7 @@ def redeployed_and_killed(stage: Stage) -> Outcome:
         stage.until(lambda: bool(stage.pool()["unfinished_jobs"] == 1), 10)
         deploy(stage, change, patience_seconds=5)  # it ends with the job
         # Serve replaces the ingress that has the job only when the job is done.
-        came = stage.until(lambda: max_size(stage) == NEW_MAX_SIZE and bool(new_ingresses()), 60)
+        came = stage.until(lambda: max_size(stage) == new and bool(new_ingresses()), 60)
         holds = len(alive(old))
         victim = next(process for process in stage.processes(INGRESS) if process.pid in new_ingresses())
         victim.kill()

@@ -11,7 +11,7 @@ from chaos.durable_load import durable_load
 from chaos.durable_stage import jobs_in
 from chaos.jobs import digest, true_digest
 from chaos.outcome import Check, Outcome
-from chaos.rows.deploying import NEVER_MAX_SIZE, deploy, max_size
+from chaos.rows.deploying import NEVER_MAX_SIZE, deploy, max_size, new_max_size
 from chaos.rows.keeping import LONG_SECONDS, RATE, SETTLED_SECONDS
 from chaos.stage import Stage
 from chaos.verdict import most_resumed, outcome_of_jobs
@@ -19,7 +19,6 @@ from harness import bounds
 from harness.config import Change, Config, limits_of
 from harness.service import Service
 
-NEW_MAX_SIZE = 9_999_999
 ANOTHER = "another"
 """Is in the reason why a service has no durable jobs while they are another's."""
 BESIDE_SECONDS = 5.0
@@ -28,11 +27,12 @@ BESIDE_SECONDS = 5.0
 
 def redeployed(stage: Stage) -> Outcome:
     """Changed settings: another keeper goes on."""
+    new = new_max_size(stage)
     with durable_load(stage.url, RATE) as load:
         job = job_of(stage, LONG_SECONDS * stage.num_workers)
         before = until_kept(load, job, load.post(job))
         with ThreadPoolExecutor(1) as operator:
-            deployed = operator.submit(deploy, stage, _same_jobs(stage), _largest(NEW_MAX_SIZE))
+            deployed = operator.submit(deploy, stage, _same_jobs(stage), _largest(new))
             again = computed_again(load, job, before, 2 * bounds.KEEPER_FROZEN, resumed=True)
             report = deployed.result()
         load.settled(SETTLED_SECONDS)
@@ -40,7 +40,7 @@ def redeployed(stage: Stage) -> Outcome:
     return outcome_of_jobs(
         load.history,
         Check("running", report["status"] == "RUNNING", 1, "="),
-        Check("new settings in force", max_size(stage) == NEW_MAX_SIZE, 1, "="),
+        Check("new settings in force", max_size(stage) == new, 1, "="),
         Check("computed by another keeper after the deploying began, s", again, bounds.KEEPER_FROZEN),
         Check("most often resumed", most_resumed(load.history)),
         *jobs_left(stage),
