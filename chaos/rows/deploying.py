@@ -120,7 +120,7 @@ def attach(stage: Stage, *arguments: str) -> dict[str, Any]:
 
 
 def new_max_size(stage: Stage) -> int:
-    """Another largest sequence: also where a row has deployed before, or has a second go. The same would replace nothing."""
+    """A largest sequence that no version here has had: one with the same settings would replace nothing."""
     return max_size(stage) - 10
 
 
