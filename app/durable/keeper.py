@@ -17,6 +17,7 @@ from app.durable.admission import DurableAdmission
 from app.durable.change_log import ChangeLog
 from app.durable.custody import Custody
 from app.durable.forecast import Forecast
+from app.durable.housekeeping import Housekeeping
 from app.durable.kept import Kept, KeptJobs
 from app.durable.records import Changes, JobView, NewJob, Page, Record, State
 from app.durable.runner import Runner
@@ -35,12 +36,6 @@ IDLE_SECONDS = 5.0
 """How often it looks around while no job is unfinished."""
 TRY_AGAIN_SECONDS = 0.5
 """How long after the store failed it is tried again."""
-PURGE_SECONDS = 30.0
-PURGE_AT_ONCE = 500
-FIRST_PURGE_SECONDS = 60.0
-"""Not sooner after the start: if the wall clock has jumped, somebody may notice until then."""
-JUMP_SECONDS = 5.0
-"""By how much the wall clock may be put right without being said to have jumped."""
 DEPOSED = "Another keeper has taken the durable jobs over."
 
 logger = logging.getLogger("ray.serve")  # as in app.http.problems
@@ -83,6 +78,7 @@ class Keeper:
             self._writer, self._kept, self._runner,
             log=self._log, settings=settings, offers=self._offers, on_over=self._tell,
         )  # fmt: skip
+        self._housekeeping = Housekeeping(self._writer, self._custody, wall_clock, settings.max_finished_jobs)
         self._admission = DurableAdmission(settings, self._offers, self._kept, self._runner, self._forecast)
         self._epoch = 0
         self._wake = asyncio.Event()
@@ -90,8 +86,6 @@ class Keeper:
         """Why there are none to be had; None if there are."""
         self._failure: StoreError | None = None
         """What the store has failed with, until it is open again."""
-        self._purge_at = time.monotonic() + FIRST_PURGE_SECONDS
-        self._clock_ahead = wall_clock() - time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self.deposed = False
         """Whether another keeper has taken the store: this one will never do anything again."""
@@ -275,7 +269,7 @@ class Keeper:
 
     async def _sleep(self) -> None:
         """Until something is over or the store has failed, or as long as progress need not be written."""
-        idle_seconds = max(0.0, min(IDLE_SECONDS, self._purge_at - time.monotonic()))
+        idle_seconds = min(IDLE_SECONDS, self._housekeeping.due_seconds)
         seconds = self._settings.checkpoint_seconds if len(self._kept) else idle_seconds
         try:
             async with asyncio.timeout(seconds):
@@ -288,25 +282,12 @@ class Keeper:
 
     async def _tend(self) -> None:
         now = self._now()
-        self._watch_clock()
+        self._housekeeping.watch_clock()
         self._custody.expire(now)
         await self._custody.commit(now)
         await self._writer.read(lambda _: None)  # a deposed keeper finds out, even if it has nothing to write
         self._forecast.look(time.monotonic(), now)
-        if time.monotonic() >= self._purge_at:
-            most = self._settings.max_finished_jobs
-            purged: int = await self._writer.write(lambda session: session.purge(now, most, PURGE_AT_ONCE))
-            self._custody.num_finished -= purged
-            if purged < PURGE_AT_ONCE:
-                self._purge_at = time.monotonic() + PURGE_SECONDS
-
-    def _watch_clock(self) -> None:
-        ahead = self._wall_clock() - time.monotonic()
-        if abs(ahead - self._clock_ahead) > JUMP_SECONDS:
-            logger.warning("the wall clock has jumped by %.0f s", ahead - self._clock_ahead)
-            self._custody.postpone()
-            self._purge_at = time.monotonic() + FIRST_PURGE_SECONDS
-        self._clock_ahead = ahead
+        await self._housekeeping.purge(now)
 
     def _tell(self, kept: Kept, record: Record) -> None:
         try:

@@ -607,8 +607,8 @@ def test_the_end_is_predicted_once_the_speed_is_known(tmp_path: Path, monkeypatc
 
 
 def test_finished_jobs_are_forgotten_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.durable.keeper.FIRST_PURGE_SECONDS", 0.2)
-    monkeypatch.setattr("app.durable.keeper.PURGE_SECONDS", 0.1)
+    monkeypatch.setattr("app.durable.housekeeping.FIRST_PURGE_SECONDS", 0.2)
+    monkeypatch.setattr("app.durable.housekeeping.PURGE_SECONDS", 0.1)
 
     async def main() -> None:
         async with keeping(tmp_path, SETTINGS.model_copy(update={"result_ttl_seconds": 0.3})) as keeper:
