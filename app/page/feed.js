@@ -69,7 +69,10 @@ export class Feed {
         const { done, value } = await reader.read();
         if (done) return ended;
         watch.kick();
-        for (const event of parser.push(value)) this.#take(event, ended);
+        for (const event of parser.push(value)) {
+          signal.throwIfAborted(); // what was under way when it was stopped may be of another key
+          this.#take(event, ended);
+        }
       }
     } catch (error) {
       if (signal.aborted) throw error;

@@ -90,6 +90,26 @@ test("what is refused for good stops it, with the reason", async () => {
   );
 });
 
+test("what was under way when it was forgotten is not told", async () => {
+  const cursors = [];
+  const states = [];
+  const feed = new Feed({
+    open: () => Promise.resolve(stream(event("a"), event("b"))),
+    on: {
+      frame: ({ cursor }) => {
+        cursors.push(cursor);
+        feed.forget("The key is forgotten.");
+      },
+      state: (state) => states.push(state),
+      restart: () => {},
+    },
+    sleep: () => assert.fail("it goes on"),
+  });
+  feed.start();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual([cursors, states], [["a"], ["connecting", "live", "stopped"]]);
+});
+
 test("a cursor that nobody knows any more is given up, and all is told anew", async () => {
   const told = await fed(stream(event("a"), AGAIN), refusal(422, "The cursor is invalid."), stream(event("b"), AGAIN));
   assert.deepEqual([told.asked, told.restarts], [["", "a", "", "b"], 1]);

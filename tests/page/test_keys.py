@@ -27,6 +27,10 @@ def log_in(opened: Visit, key: str) -> None:
     opened.page.keyboard.press("Enter")
 
 
+def ids_of_jobs(opened: Visit) -> set[str]:
+    return {row[0] for row in opened.jobs()}
+
+
 def test_the_page_asks_for_a_key_before_anything_is_refused(guarded: Service, visit: OpenPage) -> None:
     opened = visit(guarded.url, live=False)
     opened.page.locator("#key-dialog").wait_for()
@@ -91,16 +95,19 @@ def test_another_key_shows_another_callers_jobs(guarded: Service, visit: OpenPag
     log_in(opened, ALICE)
     opened.until("live")
     with busy(guarded.url, ALICE, callers=1):
-        wait_until(lambda: len(opened.jobs()) > 0, 20, "alice's jobs are listed")
+        wait_until(lambda: opened.jobs() != [], 20, "alice's jobs are listed")
+    hers = ids_of_jobs(opened)
     opened.page.locator("#key").click()
     log_in(opened, BOB)
     opened.until("live")
-    wait_until(lambda: all("succeeded" not in row for row in opened.jobs()), 10, "hers are gone")
+    with busy(guarded.url, BOB, callers=1):
+        wait_until(lambda: bool(ids_of_jobs(opened) - hers), 20, "bob's jobs are listed")
+    assert not ids_of_jobs(opened) & hers
     opened.page.locator("#key").click()
     opened.page.locator("#key-forget").click()
     opened.page.locator("#key").wait_for(state="hidden")
     opened.until("stopped")
-    assert opened.jobs() == []
+    wait_until(lambda: opened.jobs() == [], 5, "nothing is listed any more")
     assert opened.page.evaluate("Object.values(sessionStorage)") == []
 
 
