@@ -1,4 +1,4 @@
-"""Callers that send slowly, or stop: they are sent away after their time, and nobody waits for them."""
+"""Callers that send slowly, or stop, or do nothing more: they are sent away in time, and nobody waits for them."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 
 from app.settings import Settings
+from deployments.launcher.timeouts import KEEP_ALIVE_SECONDS
 from harness import bounds
 from harness.hostile_requests import APP, HAPROXY
 from harness.raw_socket import CHUNKED, RawConnection, request
@@ -30,6 +31,7 @@ class Slow:
     media_type: str = APP
 
 
+LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 WITHOUT_END = b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: "
 SLOW = [
     Slow(request(b"", length=b"6000"), b" ", BODY_SECONDS),
@@ -57,10 +59,22 @@ def send_slowly(service: Service, slow: Slow) -> str:
     return f"{slow}: {answer} after {seconds} s, {stays=}" if late or wrong or stays else ""
 
 
-def test_slow_callers_are_sent_away_and_nobody_waits_for_them(service: Service, client: httpx.Client) -> None:
-    with ThreadPoolExecutor(len(SLOW)) as pool, ExitStack() as others:
+def idle_seconds(service: Service) -> float:
+    """How long a connection stays open that has had its answer."""
+    with RawConnection(service.url) as connection:
+        connection.send(LIVEZ)
+        assert connection.answer().status == 200
+        begun = time.monotonic()
+        assert connection.ends_within(KEEP_ALIVE_SECONDS + 2)
+        return time.monotonic() - begun
+
+
+def test_slow_and_idle_callers_are_sent_away_and_nobody_waits_for_them(service: Service, client: httpx.Client) -> None:
+    with ThreadPoolExecutor(len(SLOW) + 1) as pool, ExitStack() as others:
         for _ in range(200):
             others.enter_context(RawConnection(service.url)).send(request(b"{", length=b"6000"))
+        idle = pool.submit(idle_seconds, service)
         ends = [pool.submit(send_slowly, service, slow) for slow in SLOW]
         assert_short_jobs_are_short(client)
         assert "\n".join(end.result() for end in ends).strip() == ""
+        assert idle.result() > KEEP_ALIVE_SECONDS - 2
